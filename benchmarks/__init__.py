@@ -1,0 +1,1 @@
+"""Benchmarks of each step against its straightforward version: `make bench`."""

@@ -1,0 +1,1 @@
+"""Straightforward versions that the fast ones are compared with."""

@@ -1,0 +1,1 @@
+"""Manifest, readers, checks, transforms and the generated demo data set."""

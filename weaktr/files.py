@@ -1,0 +1,97 @@
+"""Files that appear whole or not at all, and digests of their content."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from weaktr.errors import UserError
+
+
+def _temporary(path: Path) -> Path:
+    """A hidden sibling of `path` (same file system, so that a rename is atomic)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path to write to; renames it to `path` when the block succeeds.
+
+    Args:
+        path: Final place of the file; its folder is made if need be. An old file there stays
+            untouched until the new one is complete.
+    """
+    path = Path(path)
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_dir(path: str | Path) -> Iterator[Path]:
+    """Yields an empty temporary folder; puts it in the place of `path` when the block succeeds."""
+    path = Path(path)
+    temporary = _temporary(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes UTF-8 text with `\\n` line ends, whole or not at all."""
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes JSON with sorted keys, so that equal values give equal bytes."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        UserError: If the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; check the path.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore or remake it.") from None
+
+
+def digest_files(paths: Iterable[str | Path]) -> str:
+    """Hex digest (blake2b, 128 bits) of the content of files and, recursively, of folders.
+
+    Names inside a folder count, the place of the folder does not.
+    """
+    total = hashlib.blake2b(digest_size=16)
+    for path in map(Path, paths):
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            name = file.relative_to(path).as_posix() if path.is_dir() else ""
+            content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+            total.update(f"{name}\0{content}\0".encode())
+    return total.hexdigest()
+
+
+def digest_value(value: Any) -> str:
+    """Hex digest (blake2b, 128 bits) of a JSON-like value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""Networks: ViT backbone, attention fusion, CAM network, segmenter."""
