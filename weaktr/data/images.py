@@ -1,0 +1,170 @@
+"""Image files in, 8-bit RGB out, whatever mode they are stored in."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from weaktr.errors import UserError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""Decoders that are tried, whatever a file's name says."""
+
+_ORIENTATION_TAG = 0x0112
+_SWAPS_SIDES = frozenset({5, 6, 7, 8})
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_CHECK_SIDE = 32
+"""Sides that the JPEG decoder may reduce an image to when a file is only checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What indexing learns about an image file.
+
+    Attributes:
+        width: Width in pixels as shown (after EXIF orientation).
+        height: Height in pixels as shown.
+        orientation: EXIF orientation, 1 to 8; 1 is upright.
+        digest: Hex blake2b (128 bits) of the file's bytes.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    digest: str
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """Decodes an image file as 8-bit RGB, turned upright by its EXIF orientation.
+
+    Grey, palette, CMYK and 16-bit images are converted (16 bits by a fixed scale, not by the
+    image's own range); transparent pixels are put on white, as viewers show them. Of files with
+    several pictures the first is taken.
+
+    Raises:
+        UserError: If the file is missing, empty, truncated, or is no image in a known format.
+    """
+    image = _open(path, read_bytes(path))
+    try:
+        rgb = _to_rgb(image, path)
+        return upright(rgb, orientation_of(image))
+    except UserError:
+        raise
+    except Exception as error:  # PIL's decoders raise anything, struct.error and KeyError included.
+        raise _undecodable(path, error) from None
+
+
+def inspect_image(path: str | Path) -> ImageFacts:
+    """Size, orientation and digest of an image file, decoded once so that damage shows.
+
+    JPEG files are decoded at a fraction of their size, which reads all their bytes at about two
+    thirds of the time.
+
+    Raises:
+        UserError: As `read_image`.
+    """
+    data = read_bytes(path)
+    image = _open(path, data)
+    try:
+        width, height = image.size
+        image.draft("L", (_CHECK_SIDE, _CHECK_SIDE))
+        image.load()
+    except Exception as error:
+        raise _undecodable(path, error) from None
+    orientation = orientation_of(image)
+    if orientation in _SWAPS_SIDES:
+        width, height = height, width
+    return ImageFacts(width, height, orientation, digest_bytes(data))
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8 (call after decoding: PNG may carry EXIF after the pixels)."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Damaged EXIF says nothing about the pixels; viewers show such images too.
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The image as shown, from the image as stored and its EXIF orientation (1 to 8)."""
+    return image if orientation == 1 else image.transpose(_TO_UPRIGHT[orientation])
+
+
+def digest_bytes(data: bytes) -> str:
+    """Hex blake2b (128 bits)."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        UserError: If it is missing, unreadable, a folder, or empty.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; check the path.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the file.") from None
+    if not data:
+        raise UserError(f"{path} is empty (zero bytes); fetch it again or remove it.")
+    return data
+
+
+def _open(path: str | Path, data: bytes) -> Image.Image:
+    """Reads the header."""
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller."
+        ) from None
+    except Exception:  # A damaged header can raise anything.
+        raise UserError(
+            f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF); "
+            "convert it, fetch it again, or remove it."
+        ) from None
+
+
+def _undecodable(path: str | Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return UserError(f"{path} does not decode ({reason}); fetch it again or remove it.")
+
+
+def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.load()
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bit(np.asarray(image), path)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bit(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """Grey values of 16-bit integers, or of floats in 0..1, scaled to 0..255."""
+    low, high = float(values.min()), float(values.max())
+    full = 1.0 if values.dtype.kind == "f" else 65535.0
+    if not (low >= 0 and high <= full):
+        raise UserError(
+            f"{path} has grey values outside 0 to {full:g}; convert it to 8 bits. "
+            f"Got: {low:g} to {high:g}."
+        )
+    return np.round(values.astype(np.float32) * (255 / full)).astype(np.uint8)

@@ -1,0 +1,98 @@
+"""Masks as palette PNG files: 0 background, 1..C classes in list order, 255 void."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from weaktr.data.images import FORMATS, orientation_of, read_bytes, upright
+from weaktr.errors import UserError
+
+BACKGROUND = 0
+VOID = 255
+
+Mask = npt.NDArray[np.uint8]
+
+
+def read_mask(path: str | Path) -> Mask:
+    """Reads ids `[H, W]`, uint8, from a palette, grey, or black-and-white image file.
+
+    Palette indices and grey values are ids as they stand. The file's own EXIF orientation, if it
+    has one, is applied.
+
+    Raises:
+        UserError: If the file is missing, empty, damaged, holds colours instead of ids, or ids
+            above 255.
+    """
+    return decode_mask(read_bytes(path), path)
+
+
+def decode_mask(data: bytes, path: str | Path) -> Mask:
+    """`read_mask` for bytes already read; `path` is for messages."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image.load()
+        image = upright(image, orientation_of(image))
+    except Exception as error:  # PIL's decoders raise anything, struct.error and KeyError included.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "no known image format"
+        raise UserError(
+            f"{path} is not a mask that can be read ({reason}); write it again as palette PNG."
+        ) from None
+    if image.mode not in ("P", "L", "1", "I") and not image.mode.startswith("I;16"):
+        raise UserError(
+            f"{path} holds colours, not class ids; save masks as palette or grey PNG with one id "
+            f"a pixel. Got: mode {image.mode}."
+        )
+    ids = np.asarray(image)
+    if ids.dtype != np.uint8:
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high > VOID:
+            raise UserError(
+                f"{path} holds ids that do not fit a byte; use 0 to {VOID}. Got: {low} to {high}."
+            )
+    return np.ascontiguousarray(ids, dtype=np.uint8)
+
+
+def write_mask(path: str | Path, ids: Mask) -> None:
+    """Writes ids `[H, W]`, uint8, as a PNG with VOC's palette; equal ids give equal bytes.
+
+    The folder must exist. For a file that appears whole or not at all, write inside
+    `weaktr.files.replace_dir` or `replace_file`.
+    """
+    if ids.dtype != np.uint8 or ids.ndim != 2:
+        raise ValueError(f"ids must be uint8 [H, W]. Got: {ids.dtype} {list(ids.shape)}.")
+    image = Image.fromarray(np.ascontiguousarray(ids)).convert("L")
+    image.putpalette(VOC_PALETTE.tobytes())
+    image.save(path, format="PNG")
+
+
+def remap_table(new_ids: Mapping[int, int], *, other: int) -> Mask:
+    """Table `[256]` for `table[ids]`: listed ids get new ones, the rest becomes `other`.
+
+    Background and void stay what they are unless listed.
+    """
+    table = np.full(256, other, np.uint8)
+    table[BACKGROUND], table[VOID] = BACKGROUND, VOID
+    for old, new in new_ids.items():
+        table[old] = new
+    return table
+
+
+def _voc_palette() -> npt.NDArray[np.uint8]:
+    """VOC's colours `[256, 3]`: an id's bits 0, 3, 6 lead in red, 1, 4, 7 in green, 2, 5 in blue."""
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for channel in range(3):
+        for level in range(3):
+            bit = (ids >> (3 * level + channel)) & 1
+            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
+    return palette
+
+
+VOC_PALETTE = _voc_palette()
+VOC_PALETTE.setflags(write=False)
