@@ -18,7 +18,7 @@ def _threads() -> None:
 
 @pytest.fixture(scope="session")
 def voc_animals() -> Path:
-    """Folder with real PASCAL VOC images, where a developer has one; never part of the project."""
+    """Folder with real PASCAL VOC images, where a developer has one (never in the project)."""
     candidates = [
         os.environ.get("WEAKTR_VOC_ANIMALS"),
         REPOSITORY.parent / "shared" / "voc-animals",

@@ -138,6 +138,8 @@ class CamParams(Section):
     warmup_lr: NonNegative = 1e-6
     min_lr: NonNegative = 1e-5
     cooldown_epochs: CountOrZero = 10
+    schedule: Literal["cosine", "cosine_published"] = "cosine"
+    """`cosine_published`: one rate an epoch, one epoch late, as the published code steps it."""
     precision: Precision = "float32"
     compile: Flag = False
     select: Literal["last", "map", "seed_miou"] = "last"
@@ -199,6 +201,8 @@ class DecoderParams(Section):
     """Side of the regions whose mean loss is the clipping threshold, in pixels."""
     void_in_mean: Literal["zero", "ignore"] = "ignore"
     """`zero`: void pixels enter every mean as zeros (published). `ignore`: they are left out."""
+    region_means: Literal["batch", "image"] = "batch"
+    """`batch`: a region's mean is over the batch and shared by it (published). `image`: its own."""
     augment: DecoderAugmentParams = DecoderAugmentParams()
     epochs: Count = 100
     batch_size: Count = 4
@@ -212,6 +216,7 @@ class DecoderParams(Section):
     min_lr: NonNegative = 1e-5
     warmup_iterations: CountOrZero = 0
     schedule: Literal["poly", "poly_published"] = "poly"
+    """`poly_published`: step 0 ignores the warm-up, as in the published code."""
     precision: Precision = "float32"
     compile: Flag = False
 
@@ -228,6 +233,8 @@ class EvaluationParams(Section):
     split: str = "val"
     window: Annotated[int, Field(ge=16, strict=True)] = 480
     stride: Count = 320
+    short_side: Count | None = None
+    """Short side of an image at scale 1 (published: 520); null: the image's own."""
     scales: Scales = (1.0,)
     flip: Flag = True
     crf: CrfParams = CrfParams(backend="none", gaussian_sxy=3.0)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,9 +12,12 @@ from weaktr.errors import UserError
 
 
 def _temporary(path: Path) -> Path:
-    """A hidden sibling of `path` (same file system, so that a rename is atomic)."""
+    """A hidden sibling of `path`: on the same file system, so that a rename is atomic.
+
+    The name is fixed: what a killed process left behind is overwritten by the next one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.tmp")
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     temporary = _temporary(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,7 +48,7 @@ def replace_dir(path: str | Path) -> Iterator[Path]:
         yield temporary
         if path.exists():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

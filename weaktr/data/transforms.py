@@ -1,0 +1,155 @@
+"""Augmentation and normalisation, built from timm and torchvision."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from timm.data.auto_augment import AutoAugment, RandAugment
+from timm.data.transforms_factory import create_transform
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from weaktr.config import CamAugmentParams, DecoderAugmentParams
+from weaktr.data.masks import VOID
+
+
+def to_tensor(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Normalises an RGB image.
+
+    Args:
+        image: RGB.
+        mean: Per-channel mean of the backbone's pretraining, in [0, 1].
+        std: Per-channel standard deviation, likewise.
+
+    Returns:
+        Float tensor `[3, H, W]`.
+    """
+    pixels = v2.functional.pil_to_tensor(image).float().div_(255)
+    return v2.functional.normalize(pixels, list(mean), list(std), inplace=True)
+
+
+def _posterize_one_bit_or_more(posterize: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
+    def guarded(image: Image.Image, bits: int, **options: Any) -> Image.Image:
+        return posterize(image, max(1, bits), **options)
+
+    return guarded
+
+
+def cam_training_transform(
+    params: CamAugmentParams, *, input_size: int, mean: Sequence[float], std: Sequence[float]
+) -> Callable[[Image.Image], Tensor]:
+    """timm's training transform: random resized crop, flip, jitter, RandAugment, erasing.
+
+    timm's `PosterizeIncreasing` can ask for 0 bits, which today's Pillow refuses; at least one bit
+    is kept here (it used to give a black image).
+
+    Args:
+        params: The `cam.augment` section.
+        input_size: Side of the square output in pixels.
+        mean: Per-channel mean of the backbone's pretraining.
+        std: Per-channel standard deviation.
+
+    Returns:
+        A function from an RGB image to a float tensor `[3, input_size, input_size]`. It draws from
+        the global generators of `random`, `numpy` and `torch`.
+    """
+    transform = create_transform(
+        input_size,
+        is_training=True,
+        scale=(params.scale_min, 1.0),
+        color_jitter=params.color_jitter,
+        auto_augment=params.auto_augment,
+        interpolation="bicubic",
+        re_prob=params.erase_probability,
+        re_mode="pixel",
+        mean=tuple(mean),
+        std=tuple(std),
+    )
+    for step in transform.transforms:
+        if isinstance(step, RandAugment):
+            operations = list(step.ops)
+        elif isinstance(step, AutoAugment):
+            operations = [operation for policy in step.policy for operation in policy]
+        else:
+            continue
+        for operation in operations:
+            if operation.name.startswith("Posterize"):
+                operation.aug_fn = _posterize_one_bit_or_more(operation.aug_fn)
+    return transform
+
+
+class SegmentationTransform:
+    """Joint augmentation of an image and its label for decoder training.
+
+    Resize the short side to `short_side` x a random ratio, random crop in which no class covers
+    more than `max_class_share`, flip, photometric distortion, normalise, pad right and bottom (the
+    image with its mean, the label with void).
+    """
+
+    def __init__(
+        self,
+        params: DecoderAugmentParams,
+        *,
+        crop_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.params = params
+        self.crop_size = crop_size
+        self.normalise = v2.Normalize(list(mean), list(std))
+        self.photometric = v2.RandomPhotometricDistort(
+            brightness=(1 - 32 / 255, 1 + 32 / 255),
+            contrast=(0.5, 1.5),
+            saturation=(0.5, 1.5),
+            hue=(-0.05, 0.05),
+            p=0.5,
+        )
+
+    def __call__(self, image: Image.Image, label: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Augments one pair, drawing from torch's global generator.
+
+        Args:
+            image: RGB, of the label's size.
+            label: uint8 `[H, W]`; 255 is void.
+
+        Returns:
+            Float image `[3, crop_size, crop_size]` and int64 label `[crop_size, crop_size]`.
+        """
+        pixels = tv_tensors.Image(v2.functional.pil_to_tensor(image))
+        mask = tv_tensors.Mask(torch.from_numpy(label))
+        H, W = mask.shape
+        ratio = torch.empty(()).uniform_(self.params.ratio_min, self.params.ratio_max).item()
+        scale = self.params.short_side * ratio / min(H, W)
+        target = [max(1, round(H * scale)), max(1, round(W * scale))]
+        pixels = v2.functional.resize(pixels, target, antialias=True)
+        mask = v2.functional.resize(mask, target)
+        top, left, height, width = self._crop_box(mask)
+        pixels = v2.functional.crop(pixels, top, left, height, width)
+        mask = v2.functional.crop(mask, top, left, height, width)
+        if self.params.flip and torch.rand(()) < 0.5:
+            pixels = v2.functional.horizontal_flip(pixels)
+            mask = v2.functional.horizontal_flip(mask)
+        if self.params.photometric:
+            pixels = self.photometric(pixels)
+        normal = self.normalise(pixels.float() / 255)
+        padding = [0, 0, self.crop_size - width, self.crop_size - height]
+        normal = v2.functional.pad(normal, padding, fill=0)
+        mask = v2.functional.pad(mask, padding, fill=VOID)
+        return normal.as_subclass(torch.Tensor), mask.as_subclass(torch.Tensor).long()
+
+    def _crop_box(self, mask: Tensor) -> tuple[int, int, int, int]:
+        """Top, left, height, width of a random crop that no class dominates, if ten draws allow."""
+        H, W = mask.shape
+        height, width = min(H, self.crop_size), min(W, self.crop_size)
+        for _ in range(10):
+            top = int(torch.randint(H - height + 1, ()))
+            left = int(torch.randint(W - width + 1, ()))
+            ids = mask[top : top + height, left : left + width].flatten().long()
+            counts = torch.bincount(ids[ids != VOID], minlength=1)
+            several = int((counts > 0).sum()) > 1
+            if several and counts.max() < self.params.max_class_share * counts.sum():
+                break
+        return top, left, height, width

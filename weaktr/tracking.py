@@ -1,0 +1,165 @@
+"""MLflow: a run for every stage that really executed, and a pipeline run for every result.
+
+Two experiments keep the table of results readable: `NAME` holds pipeline runs, one row a result;
+`NAME-stages` holds the stage runs that they link to. The client API is used throughout, as the
+fluent one lets `MLFLOW_RUN_ID` in the environment take over.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weaktr.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PARAM_LENGTH = 6000
+"""Characters that MLflow accepts in the value of a param."""
+
+
+def project_root() -> Path:
+    """The main repository's folder, also inside a queued `dvc exp run`, which works in a copy."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def tracking_uri() -> str:
+    """`MLFLOW_TRACKING_URI`, or an SQLite file in the main repository's folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested params as dotted names with text values."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = str(value)
+    return flat
+
+
+def _git_revision() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
+def common_tags() -> dict[str, str]:
+    """Where a run came from: the git revision and, under DVC, the experiment's name."""
+    tags = {"mlflow.source.git.commit": _git_revision(), "mlflow.source.type": "PROJECT"}
+    for tag, variable in {
+        "dvc.exp_name": "DVC_EXP_NAME",
+        "dvc.exp_baseline": "DVC_EXP_BASELINE_REV",
+    }.items():
+        if os.environ.get(variable):
+            tags[tag] = os.environ[variable]
+    return tags
+
+
+class Run:
+    """An MLflow run that is being written."""
+
+    def __init__(self, client: "MlflowClient", run_id: str, experiment_id: str) -> None:
+        self.client = client
+        self.id = run_id
+        self.experiment_id = experiment_id
+
+    def log_params(self, values: Mapping[str, Any]) -> None:
+        """Logs nested params under dotted names."""
+        from mlflow.entities import Param
+
+        flat = flatten(values)
+        self.client.log_batch(
+            self.id, params=[Param(name, value[:PARAM_LENGTH]) for name, value in flat.items()]
+        )
+
+    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Logs one step of several metrics in one call; values that are not finite are left out."""
+        import math
+        import time
+
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        metrics = [Metric(name, value, now, step) for name, value in finite.items()]
+        self.client.log_batch(self.id, metrics=metrics)
+
+    def log_artifacts(self, *paths: str | Path) -> None:
+        """Logs files, and folders with all they hold, under their own names."""
+        for path in map(Path, paths):
+            if path.is_dir():
+                self.client.log_artifacts(self.id, str(path), path.name)
+            elif path.is_file():
+                self.client.log_artifact(self.id, str(path))
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets several tags."""
+        for name, value in tags.items():
+            self.client.set_tag(self.id, name, value)
+
+
+@contextmanager
+def start_run(
+    experiment: str, name: str, tags: Mapping[str, str], *, system_metrics: bool = False
+) -> Iterator[Run]:
+    """Opens a run; it ends as FINISHED, or as FAILED or KILLED if the block raises.
+
+    Args:
+        experiment: Name of the experiment; it is made if need be.
+        name: Name of the run.
+        tags: Tags beside the common ones.
+        system_metrics: Whether to record CPU, memory and GPU use while the block runs.
+
+    Raises:
+        UserError: If the tracking store cannot be reached.
+    """
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    try:
+        experiment_id = _experiment_id(client, experiment)
+        created = client.create_run(
+            experiment_id, run_name=name, tags={**common_tags(), **tags}
+        )
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"the MLflow store at {uri} cannot be used ({reason}); start it, or unset or mend "
+            "MLFLOW_TRACKING_URI."
+        ) from None
+    run = Run(client, created.info.run_id, experiment_id)
+    monitor = None
+    if system_metrics:
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(run.id, tracking_uri=uri)
+        monitor.start()
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        if monitor is not None:
+            monitor.finish()
+        client.set_terminated(run.id, status)
+
+
+def _experiment_id(client: "MlflowClient", name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    local = "MLFLOW_TRACKING_URI" not in os.environ
+    location = (project_root() / "mlruns" / name).as_uri() if local else None
+    return str(client.create_experiment(name, artifact_location=location))
