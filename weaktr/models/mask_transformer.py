@@ -1,0 +1,103 @@
+"""The mask transformer: patch tokens and class embeddings in, one mask a class out.
+
+Segmenter (Strudel et al., arXiv 2105.05633, section 3.2), as WeakTr (arXiv 2304.01184) uses it.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from timm.layers import trunc_normal_
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+
+class MaskTransformer(nn.Module):
+    """Lets class embeddings and patch tokens attend to each other, then compares the two.
+
+    A class's mask is the cosine between its embedding and every patch token, normalised over the
+    class axis by a LayerNorm.
+
+    Args:
+        num_labels: Classes and background.
+        encoder_width: Channels of the patch tokens.
+        layers: Transformer blocks.
+        heads: Attention heads of a block.
+        width: Channels inside; `None`: as the encoder.
+        mlp_ratio: Hidden channels of a block's MLP, in widths.
+        dropout: Rate after attention weights, projections and MLP layers.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_labels: int,
+        encoder_width: int,
+        layers: int = 2,
+        heads: int,
+        width: int | None = None,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        width = width or encoder_width
+        self.num_labels = num_labels
+        norm = partial(nn.LayerNorm, eps=1e-5)
+        self.input_projection = nn.Linear(encoder_width, width)
+        self.class_embedding = nn.Parameter(torch.empty(1, num_labels, width))
+        self.blocks = nn.Sequential(
+            *(
+                Block(
+                    width,
+                    heads,
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=True,
+                    proj_drop=dropout,
+                    attn_drop=dropout,
+                    norm_layer=norm,
+                )
+                for _ in range(layers)
+            )
+        )
+        self.norm = norm(width)
+        self.patch_projection = nn.Parameter(torch.empty(width, width))
+        self.class_projection = nn.Parameter(torch.empty(width, width))
+        self.mask_norm = norm(num_labels)
+        self._init_weights()
+
+    def _init_weights(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        trunc_normal_(self.class_embedding, std=0.02)
+        for projection in (self.patch_projection, self.class_projection):
+            nn.init.normal_(projection, std=projection.shape[0] ** -0.5)
+
+    def forward(self, patch_tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Mask logits at patch resolution.
+
+        Args:
+            patch_tokens: The encoder's patch tokens, row by row, `[B, h * w, D]`.
+            grid: Height and width (h, w) in patches.
+
+        Returns:
+            `[B, K, h, w]`.
+        """
+        B = patch_tokens.shape[0]
+        x = self.input_projection(patch_tokens)
+        x = torch.cat([x, self.class_embedding.expand(B, -1, -1).to(x.dtype)], dim=1)
+        x = self.norm(self.blocks(x))
+        patches, classes = x[:, : -self.num_labels], x[:, -self.num_labels :]
+        patches = F.normalize(patches @ self.patch_projection, dim=-1)  # [B, h * w, D]
+        classes = F.normalize(classes @ self.class_projection, dim=-1)  # [B, K, D]
+        masks = self.mask_norm(patches @ classes.transpose(1, 2))  # [B, h * w, K]
+        return masks.transpose(1, 2).reshape(B, self.num_labels, *grid)
+
+
+def decoder_heads(width: int) -> int:
+    """Heads of a decoder of that width: 64 channels each as published, at least one.
+
+    Where the width is no multiple of them, the next smaller number of heads that divides it.
+    """
+    return next(heads for heads in range(max(1, width // 64), 0, -1) if width % heads == 0)
