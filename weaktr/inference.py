@@ -4,9 +4,9 @@ Like the published code: logits are averaged where windows overlap, resized to t
 and soft-maxed; the probabilities of scales and flips are averaged. Nothing outlives an image.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +19,17 @@ LONGEST = 8
 BAND = 2**24
 """Probabilities held at a time when only labels are asked for."""
 
-SegmentationModel = Callable[[Tensor], Tensor]
-"""From normalised images `[B, 3, H, W]` to logits `[B, K, H, W]`."""
+
+class SegmentationModel(Protocol):
+    """What inference needs of a model, such as `Segmenter`, in evaluation mode."""
+
+    mean: Sequence[float]
+    """Normalisation of the input, RGB in [0, 1]."""
+    std: Sequence[float]
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        """From normalised images `[B, 3, H, W]` to logits `[B, K, H, W]`."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +78,6 @@ def sliding_window_probabilities(
     model: SegmentationModel,
     images: Tensor,
     windows: Windows,
-    *,
-    mean: Tensor,
-    std: Tensor,
 ) -> Tensor:
     """Class probabilities of every pixel.
 
@@ -79,14 +85,12 @@ def sliding_window_probabilities(
         model: In evaluation mode.
         images: Images of equal size, uint8 RGB `[B, H, W, 3]`, on the model's device.
         windows: How to cut and scale them.
-        mean: Normalisation of the model's input, for values from 0 to 1: `[3]`.
-        std: The same.
 
     Returns:
         Float32 `[B, K, H, W]`, summing to one over classes.
     """
     size = (images.shape[1], images.shape[2])
-    inputs = scaled_inputs(images, windows, mean=mean, std=std)
+    inputs = scaled_inputs(images, windows, mean=model.mean, std=model.std)
     return mean_probabilities(network_passes(model, inputs, windows), size)
 
 
@@ -94,29 +98,24 @@ def sliding_window_labels(
     model: SegmentationModel,
     images: Tensor,
     windows: Windows,
-    *,
-    mean: Tensor,
-    std: Tensor,
     allowed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Labels of every pixel without ever holding all their probabilities.
 
-    The same numbers as the argmax of `sliding_window_probabilities`, worked out in bands of rows, so
-    that images of tens of megapixels fit in memory.
+    The same as the argmax of `sliding_window_probabilities`, worked out in bands of rows, so that
+    images of tens of megapixels fit in memory.
 
     Args:
-        model: See `sliding_window_probabilities`, as for the next four.
-        images: `[B, H, W, 3]`.
+        model: In evaluation mode.
+        images: Images of equal size, uint8 RGB `[B, H, W, 3]`, on the model's device.
         windows: How to cut and scale them.
-        mean: `[3]`.
-        std: `[3]`.
         allowed: Labels that an image may get, bool `[B, K]`; `None`: all.
 
     Returns:
         Labels, uint8 `[B, H, W]`, and the probability of each, float32 `[B, H, W]`.
     """
     B, H, W, _ = images.shape
-    inputs = scaled_inputs(images, windows, mean=mean, std=std)
+    inputs = scaled_inputs(images, windows, mean=model.mean, std=model.std)
     passes = list(network_passes(model, inputs, windows))
     K = passes[0].logits.shape[1]
     rows = max(1, BAND // (B * K * W))
@@ -134,25 +133,25 @@ def sliding_window_labels(
 
 
 def scaled_inputs(
-    images: Tensor, windows: Windows, *, mean: Tensor, std: Tensor
+    images: Tensor, windows: Windows, *, mean: Sequence[float], std: Sequence[float]
 ) -> Iterator[tuple[Tensor, bool]]:
     """Normalised network inputs of each scale, and its mirror image if wanted.
 
-    The resampling is the published one: bilinear without antialiasing, rounded to whole grey levels.
-    Only where an image shrinks to less than half its size, which never happens to the published
-    data sets, is it low-pass filtered.
+    The resampling is the published one: bilinear without antialiasing, rounded to whole grey
+    levels. Only where an image shrinks to less than half its size, which never happens to the
+    published data sets, is it low-pass filtered.
 
     Args:
         images: uint8 `[B, H, W, 3]`.
         windows: Scales, flip, and short side at scale 1.
-        mean: `[3]`.
-        std: `[3]`.
+        mean: Normalisation of values from 0 to 1, one number a colour.
+        std: The same.
 
     Yields:
         Inputs `[B, 3, h, w]` and whether they are mirrored.
     """
     levels = images.permute(0, 3, 1, 2).float()
-    mean, std = (255 * value.float().to(images.device).view(3, 1, 1) for value in (mean, std))
+    centre, spread = (255 * levels.new_tensor(value).view(3, 1, 1) for value in (mean, std))
     for scale in windows.scales:
         size = scaled_size(levels.shape[-2:], scale, windows.short_side)
         resized = levels
@@ -160,7 +159,7 @@ def scaled_inputs(
             shrinks = 2 * size[0] < levels.shape[-2]
             resized = F.interpolate(levels, size, mode="bilinear", antialias=shrinks)
             resized = resized.round_().clamp_(0, 255)
-        normalised = (resized - mean) / std
+        normalised = (resized - centre) / spread
         yield normalised, False
         if windows.flip:
             yield normalised.flip(-1), True
@@ -186,7 +185,7 @@ def scaled_size(
 
 @torch.no_grad()
 def network_passes(
-    model: SegmentationModel, inputs: Iterable[tuple[Tensor, bool]], windows: Windows
+    model: Callable[[Tensor], Tensor], inputs: Iterable[tuple[Tensor, bool]], windows: Windows
 ) -> Iterator[ScaleLogits]:
     """Runs the network over windows of each input.
 
@@ -200,7 +199,9 @@ def network_passes(
 
 
 @torch.no_grad()
-def sliding_window_logits(model: SegmentationModel, images: Tensor, windows: Windows) -> Tensor:
+def sliding_window_logits(
+    model: Callable[[Tensor], Tensor], images: Tensor, windows: Windows
+) -> Tensor:
     """Logits of a batch, averaged where windows overlap.
 
     Images smaller than the window are enlarged to it first. A strip more than eight times as long

@@ -1,0 +1,91 @@
+"""The segmentation network: a plain ViT and a mask transformer (WeakTr, section III-C)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from weaktr.config import DecoderParams
+from weaktr.models.backbone import Backbone, build_backbone
+from weaktr.models.mask_transformer import MaskTransformer, decoder_heads
+
+
+class Segmenter(nn.Module):
+    """One logit map a label from normalised images of any size.
+
+    The image is padded with zeros, right and below, to whole patches; the padding takes part in
+    attention, as in the published code, and is cut off the result.
+
+    Args:
+        encoder: Backbone with its final norm.
+        decoder: From patch tokens to masks at patch resolution.
+        params: What the two were built from; saved beside the weights.
+
+    Attributes:
+        mean, std: Normalisation of the input, RGB in [0, 1].
+        patch_size: Side of a patch in pixels.
+        num_labels: Classes and background.
+    """
+
+    kind = "segmenter"
+
+    def __init__(self, encoder: Backbone, decoder: MaskTransformer, params: DecoderParams) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.params = params
+        self.mean, self.std = encoder.mean, encoder.std
+        self.patch_size = encoder.patch_size
+        self.num_labels = decoder.num_labels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of every pixel.
+
+        Args:
+            x: Normalised images `[B, 3, H, W]`.
+
+        Returns:
+            Float32 `[B, K, H, W]`.
+        """
+        H, W = x.shape[-2:]
+        x = F.pad(x, (0, -W % self.patch_size, 0, -H % self.patch_size))
+        tokens = self.encoder(x)
+        masks = self.decoder(tokens.patches, tokens.grid)  # [B, K, h, w]
+        logits = F.interpolate(masks.float(), x.shape[-2:], mode="bilinear")
+        return logits[..., :H, :W]
+
+    def set_gradient_checkpointing(self, enable: bool = True) -> None:
+        """Recomputes encoder blocks in the backward pass instead of keeping their activations."""
+        self.encoder.set_gradient_checkpointing(enable)
+
+
+def build_segmenter(params: DecoderParams, num_labels: int, pretrained: bool = True) -> Segmenter:
+    """Builds the segmentation network.
+
+    As in the published code, learned positions are resampled to the training crop's grid once,
+    and trained there; every LayerNorm has an eps of 1e-5.
+
+    Args:
+        params: The `decoder` section.
+        num_labels: Classes and background.
+        pretrained: Load the encoder's weights; False where other weights follow anyway.
+
+    Raises:
+        UserError: If timm has no such plain ViT, or its weights cannot be had or do not fit.
+    """
+    encoder = build_backbone(
+        params.backbone,
+        section="decoder.backbone",
+        positions="bilinear",
+        layer_norm_eps=1e-5,
+        drop_path=params.drop_path,
+        pretrained=pretrained,
+    )
+    side = -(-params.crop_size // encoder.patch_size)
+    encoder.set_position_grid((side, side))
+    decoder = MaskTransformer(
+        num_labels=num_labels,
+        encoder_width=encoder.embed_dim,
+        layers=params.layers,
+        heads=decoder_heads(encoder.embed_dim),
+        dropout=params.dropout,
+    )
+    return Segmenter(encoder, decoder, params)
