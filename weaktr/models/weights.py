@@ -1,0 +1,199 @@
+"""Pretrained weights for a timm ViT: from the hub by name, or strictly from a local file."""
+
+import difflib
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import eva, vision_transformer
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from weaktr.errors import UserError
+
+# Parts of classifiers and of pre-training that files carry and a backbone has no place for.
+UNUSED = ("head.", "head_dist.", "fc_norm.", "attn_pool.", "lm_head.", "mask_token", "pre_logits.")
+# Parts of the timm model that the backbone drops, so that a file may lack them.
+DROPPED = ("attn_pool.",)
+WRAPPERS = ("model", "state_dict", "model_ema")
+
+
+def create_vit(name: str, *, pretrained: bool, section: str, **arguments: Any) -> nn.Module:
+    """Creates a timm model, with the hub's weights if asked.
+
+    Args:
+        name: timm's name, with or without the tag of its weights.
+        pretrained: Fetch the weights (from the hub or its local cache) and load them strictly.
+        section: Params section to name in messages, such as `cam.backbone`.
+        **arguments: Passed on to `timm.create_model`.
+
+    Raises:
+        UserError: If there is no such model, its sizes are impossible, or the weights cannot be had.
+    """
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name.split(".")[0], timm.list_models("*vit*"), n=3)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise UserError(f"{section}.name must be a model of timm.{hint} Got: {name!r}")
+    try:
+        if not pretrained:
+            return timm.create_model(name, num_classes=0, **arguments)
+    except (AssertionError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{section} describes a {name} that cannot be built; check its sizes. "
+            f"Got: {error or arguments}"
+        ) from None
+    try:
+        # With its own classifier, as timm checks the other names only then.
+        return timm.create_model(name, pretrained=True, **arguments)
+    except Exception as error:  # the hub's clients raise many kinds, and the mend is the same
+        raise UserError(_unreachable(name, section, error)) from None
+
+
+def _unreachable(name: str, section: str, error: Exception) -> str:
+    """The sentence that says which file to fetch and where to name it."""
+    cfg = timm.get_pretrained_cfg(name)
+    if cfg is None or not cfg.has_weights:
+        return (
+            f"timm has no pretrained weights for {name}; set {section}.weights to none or to a "
+            f"local file, or choose another model."
+        )
+    if cfg.hf_hub_id:
+        file = f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/"
+        file += cfg.hf_hub_filename or "model.safetensors"
+    else:
+        file = cfg.url
+    reason = " ".join(str(error).split())[:200]
+    return (
+        f"The pretrained weights of {name} could not be fetched; download {file} where there is "
+        f"a network and set {section}.weights to its path. Got: {type(error).__name__}: {reason}"
+    )
+
+
+def load_local(vit: nn.Module, path: str | Path, *, section: str) -> None:
+    """Loads a file into a timm ViT; every tensor must find its place.
+
+    timm's own conversion of foreign layouts applies (DINOv2, DINOv3, OpenAI CLIP, big_vision, ...),
+    and so does its resampling of the patch kernel and of the position embedding to the model's.
+
+    Args:
+        vit: `VisionTransformer` or `Eva`, changed in place.
+        path: `.safetensors`, `.pth`, `.pt`, `.bin` (loaded with `weights_only`; the weights may
+            lie under `model` or `state_dict`) or `.npz` (JAX ViTs).
+        section: Params section to name in messages.
+
+    Raises:
+        UserError: If the file cannot be read, or a tensor is missing, unexpected or of another
+            shape; `UNUSED` lists what may lie idle in a file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{section}.weights must be hub, none or an existing file. Got: {path}")
+    if path.suffix == ".npz":
+        _load_npz(vit, path, section)
+        return
+    convert = eva.checkpoint_filter_fn if isinstance(vit, Eva) else _convert_vit
+    try:
+        state = convert(read_tensors(path), vit)
+    except (KeyError, RuntimeError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"{section}.weights: the weights in {path} are not of this kind of ViT. Got: {error}"
+        ) from None
+    own = vit.state_dict()
+    if "fc_norm.weight" in own and "fc_norm.weight" not in state and "norm.weight" in state:
+        for part in ("weight", "bias"):  # the same final norm, before or after pooling
+            state[f"fc_norm.{part}"] = state.pop(f"norm.{part}")
+    place = f"{section}.weights: {path}"
+    state = {key: value for key, value in state.items() if key in own or not key.startswith(UNUSED)}
+    check_names(state, own, place, may_lack=DROPPED)
+    vit.load_state_dict(state, strict=False)
+
+
+def _convert_vit(state: dict[str, Tensor], vit: VisionTransformer) -> dict[str, Tensor]:
+    # DeiT III keeps its layer scale as gamma_1; the others have no such names.
+    return vision_transformer.checkpoint_filter_fn(state, vit, adapt_layer_scale=True)
+
+
+def _load_npz(vit: nn.Module, path: Path, section: str) -> None:
+    if not isinstance(vit, VisionTransformer):
+        raise UserError(
+            f"{section}.weights: .npz files hold JAX ViTs, and this backbone is not one; "
+            f"use .safetensors or .pth. Got: {path}"
+        )
+    try:
+        vit.load_pretrained(str(path))
+    except (KeyError, RuntimeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{section}.weights: {path} does not hold the weights of this ViT. Got: {error}"
+        ) from None
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` or PyTorch file, without a wrapper such as `model`.
+
+    Raises:
+        UserError: If the file is not of these kinds, is damaged, or holds more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; check the path.") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} cannot be read as weights (.safetensors, or .pth/.bin holding tensors only); "
+            f"check that the download is complete. Got: {type(error).__name__}: {reason}"
+        ) from None
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a dictionary of tensors. Got: {type(content).__name__}")
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if len(tensors) < len(content):
+        odd = sorted(str(key) for key in content if key not in tensors)
+        raise UserError(f"{path} must hold tensors only. Got: {', '.join(odd[:5])}")
+    return tensors
+
+
+def check_names(
+    state: dict[str, Tensor],
+    own: dict[str, Tensor],
+    place: str,
+    *,
+    may_lack: tuple[str, ...] = (),
+) -> None:
+    """Refuses, by name, tensors that are missing, unexpected or of another shape.
+
+    Args:
+        state: Tensors to load.
+        own: The model's `state_dict()`.
+        place: Where the tensors are from, for the message.
+        may_lack: Prefixes of tensors of the model that may be missing.
+    """
+    missing = [key for key in own if key not in state and not key.startswith(may_lack or ("\0",))]
+    unexpected = [key for key in state if key not in own]
+    shapes = [
+        f"{key} {tuple(value.shape)} instead of {tuple(own[key].shape)}"
+        for key, value in state.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    problems = [
+        f"{what}: {', '.join(names[:5])}" + (f" and {len(names) - 5} more" * (len(names) > 5))
+        for what, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", shapes),
+        )
+        if names
+    ]
+    if problems:
+        raise UserError(f"{place} does not fit the model; tensors {'; '.join(problems)}.")
