@@ -1,19 +1,19 @@
 """One transformer block of a plain ViT, with its queries, keys and attention output on the side.
 
-`scaled_dot_product_attention` never returns its weights, and the attention fusion needs them. So the
-blocks of timm are run through the functions here: the same modules and the same arithmetic, but
+`scaled_dot_product_attention` never returns its weights, and the attention fusion needs them. So
+the blocks of timm are run through the functions here: the same modules and the same arithmetic, but
 queries and keys (after norm and rotary positions, so that they alone define the attention map) and
 the output of the attention's projection come back beside the block's result.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from timm.layers import Attention, AttentionRope, apply_rot_embed_cat
 from timm.models.eva import EvaAttention, EvaBlock
 from timm.models.vision_transformer import Block
-from torch import Tensor, nn
+from torch import Tensor
 
 ATTENTION_TYPES = (Attention, AttentionRope, EvaAttention)
 BLOCK_TYPES = (Block, EvaBlock)
@@ -33,7 +33,7 @@ class AttentionRecord(NamedTuple):
     output: Tensor
 
 
-def _project(attn: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _project(attn: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values `[B, heads, N, d]`, before any norm or rotation."""
     B, N, _ = x.shape
     if attn.qkv is None:
@@ -49,14 +49,14 @@ def _project(attn: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return q, k, v
 
 
-def _rotate(attn: nn.Module, x: Tensor, rope: Tensor, dtype: torch.dtype) -> Tensor:
+def _rotate(attn: Any, x: Tensor, rope: Tensor, dtype: torch.dtype) -> Tensor:
     """Rotary positions for patch tokens; class and register tokens stay as they are."""
     prefix, patches = x.split((attn.num_prefix_tokens, x.shape[2] - attn.num_prefix_tokens), dim=2)
     patches = apply_rot_embed_cat(patches, rope, half=attn.rotate_half)
     return torch.cat((prefix, patches), dim=2).to(dtype)
 
 
-def run_attention(attn: nn.Module, x: Tensor, rope: Tensor | None = None) -> AttentionRecord:
+def run_attention(attn: Any, x: Tensor, rope: Tensor | None = None) -> AttentionRecord:
     """Runs a timm attention module (one of `ATTENTION_TYPES`) and keeps its queries and keys.
 
     Args:
@@ -80,9 +80,7 @@ def run_attention(attn: nn.Module, x: Tensor, rope: Tensor | None = None) -> Att
     return AttentionRecord(q, k, attn.proj_drop(attn.proj(x)))
 
 
-def run_block(
-    block: nn.Module, x: Tensor, rope: Tensor | None = None
-) -> tuple[Tensor, AttentionRecord]:
+def run_block(block: Any, x: Tensor, rope: Tensor | None = None) -> tuple[Tensor, AttentionRecord]:
     """Runs a pre-norm timm block (one of `BLOCK_TYPES`) and keeps its attention's record.
 
     Args:

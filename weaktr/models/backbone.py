@@ -1,6 +1,6 @@
 """A plain ViT from timm behind one token interface, for the CAM network and the segmenter alike."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -58,9 +58,14 @@ class Backbone(nn.Module):
         num_prefix_tokens: Class and register tokens together.
     """
 
+    patch_embed: PatchEmbed
+    cls_token: nn.Parameter | None
+    reg_token: nn.Parameter | None
+    pos_embed: nn.Parameter | None
+
     def __init__(
         self,
-        vit: nn.Module,
+        vit: Any,
         *,
         positions: Positions,
         num_class_tokens: int | None = None,
@@ -70,6 +75,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.positions = positions
         self.embed_dim: int = vit.embed_dim
+        self.blocks = nn.ModuleList(vit.blocks)
         self.num_heads: int = vit.blocks[0].attn.num_heads
         cfg = getattr(vit, "pretrained_cfg", None) or {}
         self.mean: tuple[float, ...] = tuple(cfg.get("mean", (0.5, 0.5, 0.5)))
@@ -81,11 +87,10 @@ class Backbone(nn.Module):
         self.cls_token = vit.cls_token
         self.reg_token = vit.reg_token
         self.pos_embed = vit.pos_embed
-        self.rope = getattr(vit, "rope", None)
+        self.rope: Any = getattr(vit, "rope", None)
         self.rope_by_layer: bool = getattr(vit, "rope_mixed", False)
-        self.norm_pre = vit.norm_pre
-        self.blocks = nn.ModuleList(vit.blocks)
-        self.norm = nn.Identity()
+        self.norm_pre: nn.Module = vit.norm_pre
+        self.norm: nn.Module = nn.Identity()
         if final_norm:  # models that pool first keep their last norm after the pooling
             self.norm = vit.fc_norm if isinstance(vit.norm, nn.Identity) else vit.norm
 
@@ -94,7 +99,7 @@ class Backbone(nn.Module):
         self.num_class_tokens = 0 if self.cls_token is None else self.cls_token.shape[1]
         registers = 0 if self.reg_token is None else self.reg_token.shape[1]
         self.num_prefix_tokens = self.num_class_tokens + registers
-        for block in self.blocks:  # rotary positions begin after the prefix
+        for block in vit.blocks:  # rotary positions begin after the prefix
             block.attn.num_prefix_tokens = self.num_prefix_tokens
 
     def _replace_class_token(self, count: int, copy: bool) -> None:
@@ -151,19 +156,20 @@ class Backbone(nn.Module):
         """
         if self.pos_embed is None:
             return None
+        own = self.pos_embed
         h0, w0 = self.position_grid
         h, w = grid
         square = image[0] == image[1]
         if h * w == h0 * w0 and (square or self.positions == "bilinear"):
-            return self.pos_embed
-        prefix = self.pos_embed.shape[1] - h0 * w0
-        native = self.pos_embed[:, prefix:].reshape(1, h0, w0, -1).permute(0, 3, 1, 2)
+            return own
+        prefix = own.shape[1] - h0 * w0
+        native = own[:, prefix:].reshape(1, h0, w0, -1).permute(0, 3, 1, 2)
         if self.positions == "bicubic":
             factors = ((h + 0.1) / h0, (w + 0.1) / w0)
             resampled = F.interpolate(native, scale_factor=factors, mode="bicubic")
         else:
             resampled = F.interpolate(native, size=grid, mode="bilinear")
-        return torch.cat((self.pos_embed[:, :prefix], resampled.flatten(2).mT), dim=1)
+        return torch.cat((own[:, :prefix], resampled.flatten(2).mT), dim=1)
 
     def embed(self, x: Tensor) -> tuple[Tensor, list[Tensor | None], tuple[int, int]]:
         """The sequence that enters the first block.
@@ -278,7 +284,7 @@ def build_backbone(
     return backbone
 
 
-def _check_plain(vit: nn.Module, name: str, section: str) -> None:
+def _check_plain(vit: Any, name: str, section: str) -> None:
     """Refuses models whose blocks, attention or patch embedding are not those of a plain ViT."""
     plain = (
         type(vit) in (VisionTransformer, Eva)
@@ -288,6 +294,6 @@ def _check_plain(vit: nn.Module, name: str, section: str) -> None:
     )
     if not plain:
         raise UserError(
-            f"{section}.name must be a plain ViT (one resolution, self-attention, pre-norm blocks), "
+            f"{section}.name must be a plain ViT (one resolution, self-attention, pre-norm blocks) "
             f"such as deit_small_patch16_224. Got: {name!r}"
         )

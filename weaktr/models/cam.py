@@ -53,32 +53,39 @@ class CAMNetwork(nn.Module):
     Args:
         backbone: With `num_class_tokens` class tokens and without a final norm.
         fusion: Weighs the attention heads.
+        params: What the two were built from; saved beside the weights.
 
     Attributes:
         num_classes: C, without background.
         patch_size: Side of a patch in pixels.
         mean, std: Normalisation of the input, RGB in [0, 1].
-        params: What the network was built from; set by `build_cam_network`, needed to save it.
     """
 
     kind = "cam"
 
     def __init__(
-        self, backbone: Backbone, fusion: AdaptiveAttentionFusion | MeanAttentionFusion
+        self,
+        backbone: Backbone,
+        fusion: AdaptiveAttentionFusion | MeanAttentionFusion,
+        params: CamParams,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.fusion = fusion
-        self.num_classes = backbone.num_class_tokens
+        self.num_classes: int = backbone.num_class_tokens
         self.head = nn.Conv2d(backbone.embed_dim, self.num_classes, kernel_size=3, padding=1)
         self.patch_size = backbone.patch_size
         self.mean, self.std = backbone.mean, backbone.std
-        self.params: CamParams | None = None
+        self.params = params
 
     @property
     def layout(self) -> Layout:
         """Where the backbone's tokens lie."""
         return Layout(self.num_classes, self.backbone.num_prefix_tokens)
+
+    def set_gradient_checkpointing(self, enable: bool = True) -> None:
+        """Recomputes blocks in the backward pass instead of keeping their activations."""
+        self.backbone.set_gradient_checkpointing(enable)
 
     def forward(self, x: Tensor) -> CAMLogits:
         """Logits for training.
@@ -145,6 +152,9 @@ class CAMNetwork(nn.Module):
 def build_cam_network(params: CamParams, num_classes: int, pretrained: bool = True) -> CAMNetwork:
     """Builds the CAM network that params describe.
 
+    As in the published code, learned positions are resampled to the training input's grid once,
+    and trained there.
+
     Args:
         params: The `cam` section.
         num_classes: C, without background.
@@ -162,6 +172,8 @@ def build_cam_network(params: CamParams, num_classes: int, pretrained: bool = Tr
         drop_path=params.drop_path,
         pretrained=pretrained,
     )
+    side = max(1, params.input_size // backbone.patch_size)
+    backbone.set_position_grid((side, side))
     layers, heads = len(backbone.blocks), backbone.num_heads
     fusion: AdaptiveAttentionFusion | MeanAttentionFusion
     if params.fusion == "mean":
@@ -186,6 +198,4 @@ def build_cam_network(params: CamParams, num_classes: int, pretrained: bool = Tr
             feat_reduction=params.feat_reduction,
             pool=params.pool,
         )
-    network = CAMNetwork(backbone, fusion)
-    network.params = params
-    return network
+    return CAMNetwork(backbone, fusion, params)

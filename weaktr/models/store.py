@@ -34,7 +34,7 @@ class LoadedModel(NamedTuple):
 
 
 def save_model(
-    model: nn.Module,
+    model: Any,
     folder: str | Path,
     *,
     classes: Sequence[str],

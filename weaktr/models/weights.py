@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from timm.models import eva, vision_transformer
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor, nn
+from torch import Tensor
 
 from weaktr.errors import UserError
 
@@ -24,7 +24,7 @@ DROPPED = ("attn_pool.",)
 WRAPPERS = ("model", "state_dict", "model_ema")
 
 
-def create_vit(name: str, *, pretrained: bool, section: str, **arguments: Any) -> nn.Module:
+def create_vit(name: str, *, pretrained: bool, section: str, **arguments: Any) -> Any:
     """Creates a timm model, with the hub's weights if asked.
 
     Args:
@@ -34,7 +34,8 @@ def create_vit(name: str, *, pretrained: bool, section: str, **arguments: Any) -
         **arguments: Passed on to `timm.create_model`.
 
     Raises:
-        UserError: If there is no such model, its sizes are impossible, or the weights cannot be had.
+        UserError: If there is no such model, its sizes are impossible, or its weights cannot be
+            had.
     """
     if not timm.is_model(name):
         close = difflib.get_close_matches(name.split(".")[0], timm.list_models("*vit*"), n=3)
@@ -64,10 +65,10 @@ def _unreachable(name: str, section: str, error: Exception) -> str:
             f"local file, or choose another model."
         )
     if cfg.hf_hub_id:
-        file = f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/"
-        file += cfg.hf_hub_filename or "model.safetensors"
+        name_there = cfg.hf_hub_filename or "model.safetensors"
+        file = f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/{name_there}"
     else:
-        file = cfg.url
+        file = str(cfg.url)
     reason = " ".join(str(error).split())[:200]
     return (
         f"The pretrained weights of {name} could not be fetched; download {file} where there is "
@@ -75,7 +76,7 @@ def _unreachable(name: str, section: str, error: Exception) -> str:
     )
 
 
-def load_local(vit: nn.Module, path: str | Path, *, section: str) -> None:
+def load_local(vit: Any, path: str | Path, *, section: str) -> None:
     """Loads a file into a timm ViT; every tensor must find its place.
 
     timm's own conversion of foreign layouts applies (DINOv2, DINOv3, OpenAI CLIP, big_vision, ...),
@@ -119,7 +120,7 @@ def _convert_vit(state: dict[str, Tensor], vit: VisionTransformer) -> dict[str, 
     return vision_transformer.checkpoint_filter_fn(state, vit, adapt_layer_scale=True)
 
 
-def _load_npz(vit: nn.Module, path: Path, section: str) -> None:
+def _load_npz(vit: Any, path: Path, section: str) -> None:
     if not isinstance(vit, VisionTransformer):
         raise UserError(
             f"{section}.weights: .npz files hold JAX ViTs, and this backbone is not one; "
