@@ -137,7 +137,8 @@ class CamParams(Section):
     warmup_epochs: CountOrZero = 5
     warmup_lr: NonNegative = 1e-6
     min_lr: NonNegative = 1e-5
-    cooldown_epochs: CountOrZero = 10
+    cooldown_epochs: CountOrZero = 0
+    """Epochs at `min_lr` after `epochs`. (The published code sets 10 and never reaches them.)"""
     schedule: Literal["cosine", "cosine_published"] = "cosine"
     """`cosine_published`: one rate an epoch, one epoch late, as the published code steps it."""
     precision: Precision = "float32"
@@ -160,6 +161,8 @@ class LabelParams(Section):
 
     scales: Scales = (1.0, 1.2)
     flip: Flag = True
+    long_side: Count | None = None
+    """Larger images are shrunk to this long side first; their labels are enlarged again."""
     affinity: Flag = True
     """Propagate the fused CAM by the patch-to-patch affinity."""
     background_score: Annotated[Real, Field(gt=0, lt=1)] | Literal["sweep"] = 0.43
@@ -193,6 +196,9 @@ class DecoderParams(Section):
     backbone: BackboneParams = BackboneParams()
     crop_size: Annotated[int, Field(ge=16, strict=True)] = 480
     layers: Count = 2
+    heads: Count | None = None
+    """Attention heads of the mask transformer; null: one for 64 channels, at least one."""
+    mlp_ratio: Positive = 4.0
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.1
     drop_path: Annotated[Real, Field(ge=0, lt=1)] = 0.1
     start_value: Positive | None = 1.2

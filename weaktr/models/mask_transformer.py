@@ -3,8 +3,6 @@
 Segmenter (Strudel et al., arXiv 2105.05633, section 3.2), as WeakTr (arXiv 2304.01184) uses it.
 """
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from timm.layers import trunc_normal_
@@ -42,7 +40,6 @@ class MaskTransformer(nn.Module):
         super().__init__()
         width = width or encoder_width
         self.num_labels = num_labels
-        norm = partial(nn.LayerNorm, eps=1e-5)
         self.input_projection = nn.Linear(encoder_width, width)
         self.class_embedding = nn.Parameter(torch.empty(1, num_labels, width))
         self.blocks = nn.Sequential(
@@ -54,15 +51,15 @@ class MaskTransformer(nn.Module):
                     qkv_bias=True,
                     proj_drop=dropout,
                     attn_drop=dropout,
-                    norm_layer=norm,
+                    norm_layer=nn.LayerNorm,
                 )
                 for _ in range(layers)
             )
         )
-        self.norm = norm(width)
+        self.norm = nn.LayerNorm(width)
         self.patch_projection = nn.Parameter(torch.empty(width, width))
         self.class_projection = nn.Parameter(torch.empty(width, width))
-        self.mask_norm = norm(num_labels)
+        self.mask_norm = nn.LayerNorm(num_labels)
         self._init_weights()
 
     def _init_weights(self) -> None:

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from weaktr.config import DecoderParams
+from weaktr.errors import UserError
 from weaktr.models.backbone import Backbone, build_backbone
 from weaktr.models.mask_transformer import MaskTransformer, decoder_heads
 
@@ -81,11 +82,17 @@ def build_segmenter(params: DecoderParams, num_labels: int, pretrained: bool = T
     )
     side = -(-params.crop_size // encoder.patch_size)
     encoder.set_position_grid((side, side))
+    if params.heads is not None and encoder.embed_dim % params.heads:
+        raise UserError(
+            f"decoder.heads must divide the encoder's width {encoder.embed_dim}. "
+            f"Got: {params.heads}"
+        )
     decoder = MaskTransformer(
         num_labels=num_labels,
         encoder_width=encoder.embed_dim,
         layers=params.layers,
-        heads=decoder_heads(encoder.embed_dim),
+        heads=params.heads or decoder_heads(encoder.embed_dim),
+        mlp_ratio=params.mlp_ratio,
         dropout=params.dropout,
     )
     return Segmenter(encoder, decoder, params)
