@@ -17,6 +17,8 @@ from torch import Tensor
 
 from weaktr.errors import UserError
 
+# timm's modules that hold plain ViTs.
+MODULES = ("deit", "vision_transformer", "eva")
 # Parts of classifiers and of pre-training that files carry and a backbone has no place for.
 UNUSED = ("head.", "head_dist.", "fc_norm.", "attn_pool.", "lm_head.", "mask_token", "pre_logits.")
 # Parts of the timm model that the backbone drops, so that a file may lack them.
@@ -37,14 +39,18 @@ def create_vit(name: str, *, pretrained: bool, section: str, **arguments: Any) -
         UserError: If there is no such model, its sizes are impossible, or its weights cannot be
             had.
     """
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name.split(".")[0], timm.list_models("*vit*"), n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise UserError(f"{section}.name must be a model of timm.{hint} Got: {name!r}")
+    plain = [model for module in MODULES for model in timm.list_models(module=module)]
+    if name.split(".")[0] not in plain:
+        close = difflib.get_close_matches(name.split(".")[0], plain, n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else "."
+        raise UserError(
+            f"{section}.name must be a plain ViT of timm, such as deit_small_patch16_224{hint} "
+            f"Got: {name!r}"
+        )
     try:
         if not pretrained:
             return timm.create_model(name, num_classes=0, **arguments)
-    except (AssertionError, ValueError, TypeError, RuntimeError) as error:
+    except (AssertionError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{section} describes a {name} that cannot be built; check its sizes. "
             f"Got: {error or arguments}"
