@@ -15,7 +15,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Decoders that are tried, whatever a file's name says."""
 
 _ORIENTATION_TAG = 0x0112
-_SWAPS_SIDES = frozenset({5, 6, 7, 8})
+SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -84,7 +84,7 @@ def inspect_image(path: str | Path) -> ImageFacts:
     except Exception as error:
         raise _undecodable(path, error) from None
     orientation = orientation_of(image)
-    if orientation in _SWAPS_SIDES:
+    if orientation in SWAPS_SIDES:
         width, height = height, width
     return ImageFacts(width, height, orientation, digest_bytes(data))
 

@@ -33,9 +33,9 @@ def read_mask(path: str | Path) -> Mask:
 def decode_mask(data: bytes, path: str | Path) -> Mask:
     """`read_mask` for bytes already read; `path` is for messages."""
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        image.load()
-        image = upright(image, orientation_of(image))
+        stored = Image.open(io.BytesIO(data), formats=FORMATS)
+        stored.load()
+        image = upright(stored, orientation_of(stored))
     except Exception as error:  # PIL's decoders raise anything, struct.error and KeyError included.
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, Image.UnidentifiedImageError):
@@ -84,7 +84,7 @@ def remap_table(new_ids: Mapping[int, int], *, other: int) -> Mask:
 
 
 def _voc_palette() -> npt.NDArray[np.uint8]:
-    """VOC's colours `[256, 3]`: an id's bits 0, 3, 6 lead in red, 1, 4, 7 in green, 2, 5 in blue."""
+    """VOC's colours `[256, 3]`: id bits 0, 3, 6 lead in red, 1, 4, 7 in green, 2, 5 in blue."""
     ids = np.arange(256)
     palette = np.zeros((256, 3), np.uint8)
     for channel in range(3):

@@ -1,0 +1,50 @@
+"""One function over many items, in several processes where that pays."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from weaktr.progress import track
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_SERIAL_BELOW = 512
+"""Starting a process costs about as much as decoding this many small images."""
+_CHUNK = 64
+
+
+def parallel_map(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    description: str,
+    *,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Results in the order of the items, with a progress bar on a terminal.
+
+    Args:
+        function: A module-level function (it is sent to other processes by name).
+        items: Its arguments; they and the results must be picklable.
+        description: What is being done, in a few words.
+        workers: Processes; `None`: one a core. With one, or with few items, none is started.
+    """
+    if workers is None:
+        workers = _cores()
+    if workers <= 1 or len(items) < _SERIAL_BELOW:
+        yield from track(map(function, items), description, total=len(items))
+        return
+    # Spawned, not forked: a fork would copy the locks of the caller's threads (MLflow, torch).
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        results = pool.map(function, items, chunksize=_CHUNK)
+        yield from track(results, description, total=len(items))
+
+
+def _cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

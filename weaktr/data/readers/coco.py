@@ -1,0 +1,225 @@
+"""MS COCO's layout: `annotations/instances_<split>.json` beside folders of images.
+
+Semantic masks do not exist there: they are painted from the instances, large ones first, so that
+small objects on top of large ones stay visible.
+"""
+
+import contextlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaktr.config import DatasetParams
+from weaktr.data.listing import Entry, Listing
+from weaktr.data.manifest import check_classes
+from weaktr.data.masks import VOID, Mask
+from weaktr.data.readers.choice import add_tagged, empty_listing
+from weaktr.data.readers.files import existing_folder, without_suffix
+from weaktr.errors import UserError
+
+Polygons = tuple[npt.NDArray[np.float64], ...]
+RunLengths = dict[str, Any]
+
+_YEAR = "2014"
+_SHORTEST_POLYGON = 6
+"""Numbers: three corners."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaintedMask:
+    """A mask that is still a list of shapes.
+
+    Attributes:
+        height: Height in pixels, of the image as stored.
+        width: Width in pixels.
+        shapes: Polygons (`[x0, y0, x1, y1, ...]` each) or a COCO run-length code, with the id that
+            they are painted with; later ones cover earlier ones.
+    """
+
+    height: int
+    width: int
+    shapes: tuple[tuple[Polygons | RunLengths, int], ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.width, self.height
+
+    def read(self) -> Mask:
+        """Ids `[H, W]`, uint8, in class-list order."""
+        from pycocotools import mask as coco_mask
+
+        ids = np.zeros((self.height, self.width), np.uint8)
+        for shape, value in self.shapes:
+            if isinstance(shape, dict):
+                code = shape
+                if isinstance(shape["counts"], list):
+                    code = coco_mask.frPyObjects(shape, self.height, self.width)
+            else:
+                code = coco_mask.merge(coco_mask.frPyObjects(list(shape), self.height, self.width))
+            ids[coco_mask.decode(code).astype(bool)] = value
+        return ids
+
+
+def read_coco(params: DatasetParams) -> Listing:
+    """Lists a data set in MS COCO's layout.
+
+    A split called `train` is looked for as `train2014`, then as `train`: its annotations in
+    `annotations/instances_train2014.json`, its images in `train2014` or `images/train2014`. Classes
+    are the file's categories in the order of their ids, made contiguous (COCO's ids have gaps).
+
+    Every annotation gives its image a tag, crowds too. Pixels of a crowd become void where no
+    other object is on top, or keep their class, as `params.crowd` says.
+
+    Args:
+        params: `root` is the folder that holds `annotations`.
+
+    Raises:
+        UserError: If the layout is not there, or a file is not what COCO's API reads.
+    """
+    root = existing_folder(params.root)
+    existing_folder(root, "annotations")
+    listing: Listing | None = None
+    known: tuple[str, ...] = ()
+    for name, split in ((params.train_split, "train"), (params.val_split, "val")):
+        if not name:
+            continue
+        path = _annotation_file(root, name)
+        api = _load(path)
+        numbers = sorted(api.cats)
+        names = tuple(str(api.cats[number]["name"]) for number in numbers)
+        if listing is None:
+            known = check_classes(names, where=str(path))
+            listing = empty_listing(params, known, str(path))
+        elif names != known:
+            raise UserError(f"{path} has other categories than the training split; use one list.")
+        category = {number: index for index, number in enumerate(numbers, start=1)}
+        values = {
+            number: listing.mask_ids.get(index, listing.other_becomes)
+            for number, index in category.items()
+        }
+        entries, tags = _entries(
+            listing, api, path, values=values, split=split, keep_crowds=params.crowd == "keep"
+        )
+        by_name = {
+            id_: tuple(known[category[number] - 1] for number in sorted(found))
+            for id_, found in tags.items()
+        }
+        add_tagged(listing, entries, by_name, known, str(path))
+    if listing is None:
+        raise UserError("dataset.train_split is empty; name a split, such as train.")
+    # Painted masks have the class list's ids from the start.
+    listing.mask_ids = {index: index for index in range(1, len(listing.classes) + 1)}
+    listing.other_ids = frozenset()
+    listing.notes.append("Tags come from the instance annotations; masks are painted from them.")
+    return listing
+
+
+def _annotation_file(root: Path, name: str) -> Path:
+    candidates = [root / "annotations" / f"instances_{n}.json" for n in (name + _YEAR, name)]
+    for path in candidates:
+        if path.exists():
+            return path
+    raise UserError(
+        f"{candidates[0]} does not exist (nor does {candidates[1].name}); fetch COCO's "
+        "annotations, or set dataset.train_split and dataset.val_split."
+    )
+
+
+def _load(path: Path) -> Any:
+    """The file as `pycocotools.coco.COCO`, without its prints."""
+    from pycocotools.coco import COCO
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            api = COCO(str(path))
+    except (ValueError, KeyError, TypeError, AssertionError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is not a COCO annotation file ({type(error).__name__}: {reason}); "
+            "fetch it again."
+        ) from None
+    if not api.cats or not api.imgs:
+        raise UserError(f"{path} has no categories or no images; fetch it again.")
+    return api
+
+
+def _image_folder(root: Path, path: Path) -> Path:
+    name = path.stem.removeprefix("instances_")
+    for folder in (root / name, root / "images" / name):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"{root / name} is not a folder; put the images of {path.name} there.")
+
+
+def _entries(
+    listing: Listing,
+    api: Any,
+    path: Path,
+    *,
+    values: dict[int, int],
+    split: str,
+    keep_crowds: bool,
+) -> tuple[list[Entry], dict[str, set[int]]]:
+    """Entries, still without tags, and the category numbers that each image's annotations have.
+
+    Args:
+        listing: Takes the problems.
+        api: The loaded annotation file.
+        path: Where it was loaded from.
+        values: Category number -> id to paint with.
+        split: Split of the entries.
+        keep_crowds: Whether a crowd's pixels keep their class instead of becoming void.
+    """
+    folder = _image_folder(path.parent.parent, path)
+    there = {file.name for file in folder.iterdir()}
+    entries, tags = [], {}
+    shapeless = 0
+    for number in sorted(api.imgs):
+        image = api.imgs[number]
+        file = str(image["file_name"])
+        if file not in there:
+            listing.error(
+                "missing-image",
+                f"{folder / file} does not exist, but {path.name} names it; add the image.",
+            )
+            continue
+        annotations = api.imgToAnns.get(number, [])
+        # Crowds lie under everything, then large objects under small ones.
+        annotations = sorted(annotations, key=lambda a: (-a.get("iscrowd", 0), -a.get("area", 0)))
+        shapes = []
+        for annotation in annotations:
+            shape = _shape(annotation.get("segmentation"))
+            if shape is None:
+                shapeless += 1
+                continue
+            crowd = annotation.get("iscrowd", 0) and not keep_crowds
+            value = values[annotation["category_id"]]
+            kept = value in range(1, len(listing.classes) + 1)
+            shapes.append((shape, VOID if crowd and kept else value))
+        id_ = without_suffix(file).replace("/", "__")
+        mask = PaintedMask(int(image["height"]), int(image["width"]), tuple(shapes))
+        entries.append(Entry(id_, (folder / file).as_posix(), split, (), mask))
+        tags[id_] = {annotation["category_id"] for annotation in annotations}
+    if shapeless:
+        listing.warn(
+            "no-shape",
+            f"{path} has {shapeless} annotations without a usable polygon or run-length code; "
+            "they give tags but no pixels.",
+        )
+    return entries, tags
+
+
+def _shape(segmentation: Any) -> Polygons | RunLengths | None:
+    """Polygons as arrays (a quarter of the memory of lists), run-length codes as they are."""
+    if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
+        return segmentation
+    if not isinstance(segmentation, list):
+        return None
+    usable = (p for p in segmentation if len(p) >= _SHORTEST_POLYGON and len(p) % 2 == 0)
+    polygons = tuple(np.asarray(p, np.float64) for p in usable)
+    return polygons or None

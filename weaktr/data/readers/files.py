@@ -1,0 +1,96 @@
+"""Finding the files that lists and tables name."""
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from weaktr.data.images import IMAGE_SUFFIXES
+from weaktr.errors import UserError
+
+
+class FileFinder:
+    """The image files under a folder, found by the names that people give them.
+
+    A name may lack its suffix, differ in Unicode normalisation (as between macOS and the rest), use
+    backslashes, or start below one of the given sub-folders.
+
+    Args:
+        root: The data set's folder; paths are given out below it, as it was given.
+        below: Sub-folders in which a name is also looked for.
+    """
+
+    def __init__(self, root: str | Path, below: Iterable[str] = ()) -> None:
+        self.root = Path(root)
+        self.below = ("", *(f"{folder}/" for folder in below))
+        self.files = tuple(sorted(_image_files(self.root)))
+        self._by_name: dict[str, list[str]] = {}
+        for name in self.files:
+            whole = unicodedata.normalize("NFC", name)
+            for key in {whole, without_suffix(whole)}:
+                self._by_name.setdefault(key, []).append(name)
+
+    def find(self, name: str) -> str | None:
+        """Path of the file below the root (as `self.files` has it), or `None`.
+
+        Raises:
+            UserError: If a name without suffix fits more than one file.
+        """
+        wanted = unicodedata.normalize("NFC", name).removeprefix("./")
+        for spelling in dict.fromkeys((wanted, wanted.replace("\\", "/"))):
+            for folder in self.below:
+                files = self._by_name.get(folder + spelling, [])
+                if len(files) > 1:
+                    exact = [file for file in files if file == folder + name]
+                    if not exact:
+                        raise UserError(
+                            f"{name!r} fits more than one file of {self.root}; rename one. "
+                            f"Got: {', '.join(files)}."
+                        )
+                    files = exact
+                if files:
+                    return files[0]
+        return None
+
+    def path(self, file: str) -> str:
+        """The path to write into a manifest, from a path below the root."""
+        return (self.root / file).as_posix()
+
+
+def without_suffix(name: str) -> str:
+    """The name without its image suffix, if it has one."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a string in, a string out)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def flat_ids(files: Iterable[str]) -> dict[str, str]:
+    """File -> id: its path below the deepest folder that all share, flat and without suffix."""
+    files = list(files)
+    parents = {PurePosixPath(file).parent.as_posix() for file in files}
+    shared = os.path.commonpath(parents) if parents else ""
+    start = len(shared) + 1 if shared not in ("", ".") else 0
+    return {file: without_suffix(file[start:]).replace("/", "__") for file in files}
+
+
+def existing_folder(root: str | Path, *parts: str) -> Path:
+    """The folder, if it is there.
+
+    Raises:
+        UserError: If it is not.
+    """
+    folder = Path(root, *parts)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; check dataset.root, or put the data there.")
+    return folder
+
+
+def _image_files(root: Path) -> Iterable[str]:
+    """Image files below the root, without hidden files and folders, relative and posix."""
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        prefix = Path(folder).relative_to(root).as_posix()
+        prefix = "" if prefix == "." else f"{prefix}/"
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (100,000 times)
+            if suffix in IMAGE_SUFFIXES and not name.startswith("."):
+                yield prefix + name

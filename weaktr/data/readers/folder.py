@@ -1,0 +1,257 @@
+"""Your own images: a folder with a tags table, or one sub-folder for each tag. Masks are optional.
+
+With a table, `tags.csv` in the root has the columns `image` and `tags`, and optionally `split` and
+`mask`; paths start at the root, at `images`, or at `masks`. Without one, an image's tag is the name
+of its top sub-folder below `images` (or below the root), and `masks/<path of the image>.png` is its
+mask if it is there; folders called like the splits, above those of the tags, set the split.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from weaktr.config import DatasetParams
+from weaktr.data.listing import Entry, Listing, Problem, StoredMask
+from weaktr.data.manifest import check_classes, read_classes
+from weaktr.data.readers.choice import add_tagged, empty_listing, tags_from_masks
+from weaktr.data.readers.files import FileFinder, existing_folder, flat_ids, without_suffix
+from weaktr.data.tags import TagRow, parse_tags, read_tag_table
+from weaktr.errors import UserError
+
+_TABLE = "tags.csv"
+_CLASSES = "classes.txt"
+_IMAGES = "images"
+_MASKS = "masks"
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image below the root, and what is said about it (`None`: nothing)."""
+
+    file: str
+    tags: tuple[str, ...] | None
+    split: str | None
+    mask: str | None
+
+
+def read_folder(params: DatasetParams) -> Listing:
+    """Lists a data set in the folder layout.
+
+    Classes are those of `classes.txt` in the root (one name a line, in the order of mask ids), else
+    all tags in alphabetical order. Where no split is given, `params.val_share` of the images is
+    held out by a digest of their ids, never the last training image of a class.
+
+    Args:
+        params: `root` is the folder.
+
+    Raises:
+        UserError: If there is neither a table nor a sub-folder with images.
+    """
+    root = existing_folder(params.root)
+    if params.tags_from == "annotations":
+        raise UserError("dataset.tags_from: annotations needs the voc or coco layout, not folder.")
+    finder = FileFinder(root, (_IMAGES, _MASKS))
+    named = ((params.train_split, "train"), (params.val_split, "val"), ("test", "test"))
+    splits = {name: split for name, split in named if name}
+    problems: list[Problem] = []
+    table = root / _TABLE
+    if table.exists() or params.tags_from == "table":
+        rows = read_tag_table(table, problems)
+        images, source = _images_of_table(finder, rows, table, splits, problems), str(table)
+    else:
+        images, source = _images_of_tree(finder, splits, problems), f"the folders of {root}"
+    if not images and not problems:
+        raise UserError(
+            f"{root} has no images; put them there with a {_TABLE}, or in one sub-folder a tag."
+        )
+    from_masks = params.tags_from == "masks" or (
+        params.tags_from == "auto" and _lacks_tags(images) and any(i.mask for i in images)
+    )
+    if not from_masks and _lacks_tags(images):
+        raise UserError(f"{source} gives no tags; add a column `tags` with the tags of each image.")
+    known = _known_classes(root, images, params, from_masks=from_masks)
+    listing = empty_listing(params, known, str(root))
+    listing.problems += problems
+    ids = flat_ids(image.file for image in images)
+    entries = [
+        Entry(
+            id=ids[image.file],
+            image=finder.path(image.file),
+            split=image.split or "",
+            tags=None,
+            mask=StoredMask(finder.path(image.mask)) if image.mask else None,
+        )
+        for image in images
+    ]
+    if from_masks:
+        tags = tags_from_masks(entries, known)
+        source = "the masks"
+        listing.notes.append(
+            "Tags were derived from the masks: this is not training from tags alone."
+        )
+    else:
+        tags = {ids[image.file]: image.tags for image in images if image.tags is not None}
+        listing.notes.append(f"Tags come from {source}.")
+    if any(image.mask for image in images) and not (root / _CLASSES).exists():
+        legend = ", ".join(f"{index} {name}" for index, name in enumerate(known, start=1))
+        listing.notes.append(
+            f"There is no {_CLASSES}: masks are taken to hold these ids: {legend}."
+        )
+    if not any(image.split for image in images):
+        entries = hold_out(entries, tags, params.val_share)
+        listing.notes.append(
+            f"No split is given: {params.val_share:.0%} of the images were held out for "
+            "validation by a digest of their ids."
+        )
+    add_tagged(listing, entries, tags, known, source)
+    return listing
+
+
+def hold_out(
+    entries: Sequence[Entry], tags: Mapping[str, tuple[str, ...]], share: float
+) -> list[Entry]:
+    """Gives every entry a split: `val` for a share of them, `train` for the rest.
+
+    The order in which images are held out follows a digest of their ids, so that it is the same
+    everywhere and hardly moves when images are added. No class loses its last training image.
+
+    Args:
+        entries: Images without a split.
+        tags: Image id -> tags.
+        share: Share of the images to hold out, in [0, 1).
+    """
+    left = Counter(tag for entry in entries for tag in tags.get(entry.id, ()))
+    held: set[str] = set()
+    wanted = round(share * len(entries))
+    for entry in sorted(entries, key=lambda e: (_digest(e.id), e.id)):
+        if len(held) >= wanted:
+            break
+        found = tags.get(entry.id, ())
+        if all(left[tag] > 1 for tag in found):
+            left.subtract(found)
+            held.add(entry.id)
+    return [replace(e, split="val" if e.id in held else "train") for e in entries]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+
+
+def _lacks_tags(images: Iterable[_Image]) -> bool:
+    """Whether nothing at all is said about tags of images that may be trained on."""
+    return all(image.tags is None for image in images)
+
+
+def _known_classes(
+    root: Path, images: Sequence[_Image], params: DatasetParams, *, from_masks: bool
+) -> tuple[str, ...]:
+    """Classes in the order of their ids in the masks."""
+    path = root / _CLASSES
+    if path.exists():
+        return read_classes(path)
+    if from_masks:
+        if not params.classes:
+            raise UserError(
+                f"{path} does not exist, so that ids in masks have no names; write one class name "
+                "a line, or set dataset.classes."
+            )
+        return check_classes(params.classes, where="dataset.classes")
+    names = sorted({tag for image in images for tag in image.tags or ()})
+    return check_classes(tuple(names), where=f"The tags of {root}")
+
+
+def _images_of_table(
+    finder: FileFinder,
+    rows: Sequence[TagRow],
+    table: Path,
+    splits: Mapping[str, str],
+    problems: list[Problem],
+) -> list[_Image]:
+    """Images that a table names; what cannot be used is noted as a problem."""
+    images: dict[str, _Image] = {}
+    has_splits = any(row.split for row in rows)
+
+    def error(kind: str, row: TagRow, text: str) -> None:
+        problems.append(Problem("error", kind, f"{table} line {row.line} {text}"))
+
+    for row in rows:
+        try:
+            file = finder.find(row.image)
+            mask = finder.find(row.mask) if row.mask else None
+        except UserError as ambiguity:
+            error("duplicate-id", row, f"is ambiguous: {ambiguity}")
+            continue
+        if file is None:
+            error(
+                "missing-image",
+                row,
+                f"names an image that is not below {finder.root} (JPEG, PNG, WebP, BMP or TIFF); "
+                f"add it or remove the line. Got: {row.image!r}.",
+            )
+            continue
+        if row.mask and mask is None:
+            error(
+                "missing-mask",
+                row,
+                f"names a mask that is not below {finder.root}; add it or leave the cell empty. "
+                f"Got: {row.mask!r}.",
+            )
+        if file in images:
+            error(
+                "duplicate-id",
+                row,
+                f"names an image a second time; merge the rows. Got: {row.image!r}.",
+            )
+            if row.split and splits.get(row.split, "") != images[file].split:
+                error(
+                    "two-splits",
+                    row,
+                    f"puts an image into a second split; keep one. Got: {row.image!r} in "
+                    f"{row.split!r}.",
+                )
+            continue
+        if has_splits and row.split not in splits:
+            error(
+                "unknown-split",
+                row,
+                f"has a split that is none of {', '.join(splits)}; mend it, or "
+                f"set dataset.train_split and dataset.val_split. Got: {row.split!r}.",
+            )
+            continue
+        images[file] = _Image(file, row.tags, splits[row.split] if row.split else None, mask)
+    return list(images.values())
+
+
+def _images_of_tree(
+    finder: FileFinder, splits: Mapping[str, str], problems: list[Problem]
+) -> list[_Image]:
+    """Images in one sub-folder a tag (a folder called `cat, dog` gives two)."""
+    base = f"{_IMAGES}/" if (finder.root / _IMAGES).is_dir() else ""
+    files = [
+        file.removeprefix(base)
+        for file in finder.files
+        if file.startswith(base) and not file.startswith(f"{_MASKS}/")
+    ]
+    by_split = any(splits.get(file.split("/")[0]) == "train" and "/" in file for file in files)
+    images = []
+    for file in files:
+        *folders, _ = file.split("/")
+        split = None
+        if by_split:
+            split = splits.get(folders.pop(0)) if folders else None
+            if split is None:
+                problems.append(
+                    Problem(
+                        "error",
+                        "unknown-split",
+                        f"{finder.path(base + file)} lies outside the folders of the splits; move "
+                        "it into one.",
+                    )
+                )
+                continue
+        tags = parse_tags(folders[0]) if folders else (None if split == "test" else ())
+        mask = finder.find(f"{_MASKS}/{without_suffix(file)}")
+        images.append(_Image(base + file, tags, split, mask))
+    return images

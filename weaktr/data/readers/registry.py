@@ -1,0 +1,25 @@
+"""The reader for each `dataset.kind`."""
+
+from collections.abc import Callable
+
+from weaktr.config import DatasetParams
+from weaktr.data.listing import Listing
+from weaktr.data.readers.coco import read_coco
+from weaktr.data.readers.folder import read_folder
+from weaktr.data.readers.voc import read_voc
+
+READERS: dict[str, Callable[[DatasetParams], Listing]] = {
+    "voc": read_voc,
+    "coco": read_coco,
+    "folder": read_folder,
+    "shapes": read_voc,  # The generator writes VOC's layout, with its own classes.txt.
+}
+
+
+def list_dataset(params: DatasetParams) -> Listing:
+    """Lists a data set by the reader that `params.kind` names.
+
+    Raises:
+        UserError: If the data set as a whole cannot be read.
+    """
+    return READERS[params.kind](params)
