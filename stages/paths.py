@@ -3,10 +3,16 @@
 from pathlib import Path
 
 PREPARED = Path("data/prepared")
+RAW_FILES = PREPARED / "files"
+GENERATED = RAW_FILES / "shapes"
+RENDERED_MASKS = RAW_FILES / "masks"
 CAM_MODEL = Path("models/cam")
 CAMS = Path("data/cams")
 PSEUDO_LABELS = Path("data/pseudo-labels")
 SEGMENTER = Path("models/segmenter")
 PREDICTIONS = Path("data/predictions")
+SUPERVISED_SEGMENTER = Path("models/supervised")
+SUPERVISED_PREDICTIONS = Path("data/supervised-predictions")
 REPORTS = Path("reports")
+PRETRAINED = Path("data/pretrained")
 CHECKPOINTS = Path("checkpoints")

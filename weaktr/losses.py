@@ -21,6 +21,10 @@ class TagLosses(NamedTuple):
         """Their plain sum: what is minimised."""
         return self.class_token + self.coarse + self.fine
 
+    def named(self) -> dict[str, Tensor]:
+        """The losses by name; `loss` is the one to minimise."""
+        return {"loss": self.total, **{f"loss_{k}": v for k, v in self._asdict().items()}}
+
 
 def cam_losses(logits: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> TagLosses:
     """Compares each head of the CAM network with the image-level tags.

@@ -84,15 +84,19 @@ def build_model(kind: str, params: dict[str, Any], num_classes: int) -> nn.Modul
     raise UserError(f"{CONFIG}: kind must be cam or segmenter. Got: {kind!r}")
 
 
-def load_model(folder: str | Path, device: str | torch.device = "cpu") -> LoadedModel:
+def load_model(
+    folder: str | Path, device: str | torch.device = "cpu", *, kind: str | None = None
+) -> LoadedModel:
     """Loads what `save_model` saved; every tensor must find its place.
 
     Args:
         folder: With `model.safetensors` and `config.json`.
         device: Where the model goes.
+        kind: "cam" or "segmenter", where only that will do.
 
     Raises:
-        UserError: If a file is missing or damaged, or the two do not fit each other.
+        UserError: If a file is missing or damaged, the two do not fit each other, or the model is
+            of another kind.
     """
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
@@ -102,6 +106,11 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Loaded
                 f"{WEIGHTS} and {CONFIG}."
             )
     config = read_json(folder / CONFIG)
+    if kind is not None and config.get("kind") != kind:
+        raise UserError(
+            f"{folder} holds a model of another kind; a {kind} is needed. "
+            f"Got: {config.get('kind')!r}"
+        )
     try:
         classes = tuple(config["classes"])
         model = build_model(config["kind"], config["params"], len(classes))

@@ -1,0 +1,36 @@
+"""Indexes a data set into one manifest; the demo's is generated first."""
+
+from stages.context import Context
+from stages.paths import GENERATED, PREPARED, RENDERED_MASKS
+from weaktr.config import DatasetParams
+from weaktr.data.check import check_dataset
+from weaktr.data.hardness import colour_floor
+from weaktr.data.manifest import save_masks
+from weaktr.data.shapes import write_shapes
+from weaktr.files import replace_dir, write_json
+
+
+def run(context: Context) -> None:
+    """Reads the raw data, writes the manifest, the list of masks and a summary."""
+    params = context.params.dataset
+    if params.kind == "shapes":
+        write_shapes(GENERATED, params.shapes)
+        params = params.model_copy(update={"root": GENERATED.as_posix()})
+    report = check_dataset(params)
+    report.raise_for_errors()
+    with replace_dir(RENDERED_MASKS) as folder:
+        masks = report.write_masks(folder, listed_as=RENDERED_MASKS.as_posix())
+    report.manifest.save(PREPARED)
+    save_masks(PREPARED, masks)
+    for problem in report.problems:
+        print(f"{problem.severity}: {problem.message}")
+    summary = report.summary()
+    write_json(context.reports / "summary.json", summary)
+    metrics = {
+        "classes": len(report.manifest.classes),
+        "warnings": len(report.problems),
+        "images": {split: counts["images"] for split, counts in summary["splits"].items()},
+    }
+    if params.kind == "shapes":
+        metrics["colour_floor_miou"] = colour_floor(report.manifest, masks)
+    write_json(context.reports / "metrics.json", metrics)

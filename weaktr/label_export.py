@@ -1,0 +1,207 @@
+"""Pseudo-labels of a whole split: CAMs on the network's device, CRF and PNG files in a pool.
+
+Memory holds a few batches however many images there are. Masks, where there are any, are only
+compared with; with `background_score: sweep` they also choose the score, and the result says so.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from weaktr.cams import PatchCAMs
+from weaktr.config import LabelParams
+from weaktr.data.images import read_image
+from weaktr.data.manifest import Manifest, Record
+from weaktr.data.masks import read_mask, write_mask
+from weaktr.errors import UserError
+from weaktr.labels import (
+    COARSE,
+    FINE,
+    FUSED,
+    CAMKind,
+    pseudo_label,
+    refine_multi_scale,
+    shape_batches,
+)
+from weaktr.metrics import ConfusionMatrix, scores
+from weaktr.models.cam import CAMNetwork
+from weaktr.progress import track
+from weaktr.sweep import BackgroundSweep
+
+BATCH = 8
+"""Images of equal shape that go through the network together, each with its flip."""
+SEEDS: Mapping[str, CAMKind] = {"coarse": COARSE, "fused": FUSED, "fine": FINE}
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass
+class LabelMetrics:
+    """What export found out.
+
+    Attributes:
+        background_score: The score that was used.
+        images: Images labelled.
+        measured: Images that had a mask to compare with.
+        miou: mIoU in percent of the seeds at the background score (`coarse`, `fused`, `fine`) and
+            of the `pseudo_labels`; empty without masks.
+        optimum: For each seed the best background score by the masks, and its mIoU: an oracle's
+            value, for information.
+    """
+
+    background_score: float
+    images: int = 0
+    measured: int = 0
+    miou: dict[str, float] = field(default_factory=dict)
+    optimum: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@torch.inference_mode()
+def export_labels(
+    model: CAMNetwork,
+    manifest: Manifest,
+    masks: Mapping[str, str],
+    params: LabelParams,
+    *,
+    cam_folder: Path,
+    label_folder: Path,
+    threads: int,
+) -> LabelMetrics:
+    """Writes compact CAMs and one palette PNG for every image of a manifest.
+
+    Args:
+        model: The CAM network in evaluation mode, on the device to use.
+        manifest: The images and their tags.
+        masks: Path of the true mask of each image that has one; measures, and never labels unless
+            `params.background_score` is `sweep`.
+        params: The `labels` section.
+        cam_folder: Existing folder for one `.safetensors` of CAMs an image.
+        label_folder: Existing folder for one PNG an image.
+        threads: Images that are labelled side by side while the network runs.
+
+    Raises:
+        UserError: If an image or a mask cannot be read, or if a sweep is asked for without masks.
+    """
+    names = manifest.classes
+    fixed = params.background_score if isinstance(params.background_score, float) else None
+    thresholds = sorted({i / 100 for i in range(1, 100)} | ({fixed} if fixed else set()))
+    sweeps = {seed: BackgroundSweep(len(names), thresholds) for seed in SEEDS}
+    confusion = ConfusionMatrix(len(names) + 1)
+    measured = 0
+
+    def label(record: Record, image: Pixels, cams: PatchCAMs, score: float) -> None:
+        ids = pseudo_label(cams, image, background_score=score, crf=params.crf)
+        if ids.shape != (record.height, record.width):
+            ids = _resized(ids, (record.width, record.height), Image.Resampling.NEAREST)
+        write_mask(label_folder / f"{record.id}.png", ids)
+
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = _Jobs(pool, limit=4 * threads + BATCH)
+        for record, image, by_seed in _cams(model, manifest, params):
+            cams = by_seed["fine" if params.affinity else "fused"]
+            cams.save(cam_folder / f"{record.id}.safetensors")
+            if record.id in masks:
+                measured += 1
+                truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
+                for seed, sweep in sweeps.items():
+                    sweep.update(by_seed[seed].full(), by_seed[seed].classes, truth)
+            if fixed is not None:
+                jobs.submit(label, record, image, cams, fixed)
+        score = fixed if fixed is not None else _swept_score(sweeps, params, measured)
+        if fixed is None:
+            for record in track(manifest.records, "labels"):
+                cams = PatchCAMs.load(cam_folder / f"{record.id}.safetensors")
+                jobs.submit(label, record, _working_image(record, params), cams, score)
+        jobs.finish()
+
+    result = LabelMetrics(score, images=len(manifest.records), measured=measured)
+    if measured:
+        for record in manifest.records:
+            if record.id in masks:
+                prediction = read_mask(label_folder / f"{record.id}.png")
+                truth = read_mask(masks[record.id])
+                confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
+        at_score = thresholds.index(score)
+        result.miou = {seed: float(sweep.miou()[at_score]) for seed, sweep in sweeps.items()}
+        result.miou["pseudo_labels"] = scores(confusion.matrix(), ("background", *names)).mean_iou
+        result.optimum = {seed: sweep.best()._asdict() for seed, sweep in sweeps.items()}
+    return result
+
+
+def _cams(
+    model: CAMNetwork, manifest: Manifest, params: LabelParams
+) -> Iterator[tuple[Record, Pixels, dict[str, PatchCAMs]]]:
+    """Every image at its working size with the CAMs of each seed, in batches of equal shape."""
+    records = manifest.records
+    column = {name: c for c, name in enumerate(manifest.classes)}
+    kinds = tuple(SEEDS.values())
+    batches = shape_batches([(r.height, r.width) for r in records], BATCH)
+    for batch in track(batches, "CAMs"):
+        images = [_working_image(records[i], params) for i in batch]
+        present = [[column[tag] for tag in records[i].tags] for i in batch]
+        per_kind = refine_multi_scale(
+            model, images, present, scales=params.scales, flip=params.flip, kinds=kinds
+        )
+        for place, i in enumerate(batch):
+            by_seed = {seed: cams[place].cpu() for seed, cams in zip(SEEDS, per_kind, strict=True)}
+            yield records[i], images[place], by_seed
+
+
+def _working_image(record: Record, params: LabelParams) -> Pixels:
+    """RGB `[H, W, 3]`, shrunk so that its long side is at most `params.long_side`."""
+    image = read_image(record.image)
+    longest = max(image.size)
+    if params.long_side is not None and longest > params.long_side:
+        factor = params.long_side / longest
+        width, height = (max(1, round(side * factor)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(image)
+
+
+def _resized(ids: Pixels, size: tuple[int, int], resampling: Image.Resampling) -> Pixels:
+    return np.array(Image.fromarray(ids).resize(size, resampling))
+
+
+def _at_size(ids: Pixels, shape: tuple[int, int]) -> Pixels:
+    """A mask at the working size of its image."""
+    if ids.shape == shape:
+        return ids
+    return _resized(ids, (shape[1], shape[0]), Image.Resampling.NEAREST)
+
+
+def _swept_score(
+    sweeps: Mapping[str, BackgroundSweep], params: LabelParams, measured: int
+) -> float:
+    if not measured:
+        raise UserError(
+            "labels.background_score: 'sweep' needs masks of training images and there are none; "
+            "give a number, 0.43 for example."
+        )
+    return sweeps["fine" if params.affinity else "fused"].best().background_score
+
+
+class _Jobs:
+    """Runs jobs in a pool with a bound on how many wait, and raises their errors."""
+
+    def __init__(self, pool: ThreadPoolExecutor, limit: int) -> None:
+        self.pool = pool
+        self.limit = limit
+        self.waiting: deque[Future[None]] = deque()
+
+    def submit(self, job: Callable[..., None], *arguments: object) -> None:
+        """Queues a job; waits for the oldest one while too many are open."""
+        while len(self.waiting) >= self.limit:
+            self.waiting.popleft().result()
+        self.waiting.append(self.pool.submit(job, *arguments))
+
+    def finish(self) -> None:
+        """Waits for all."""
+        while self.waiting:
+            self.waiting.popleft().result()
