@@ -144,7 +144,7 @@ def scaled_input(model: CAMNetwork, image: npt.NDArray[np.uint8], scale: float) 
     height, width = (max(round(side * scale), model.patch_size) for side in image.shape[:2])
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().div_(255)
-    mean, std = (torch.as_tensor(v).float().view(3, 1, 1).cpu() for v in (model.mean, model.std))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.mean, model.std))
     return (pixels - mean) / std
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from weaktr.data.masks import VOID
+from weaktr.errors import UserError
 from weaktr.labels import best_class, foreground_limit
 
 DEFAULT_THRESHOLDS = tuple(i / 100 for i in range(20, 80))
@@ -40,16 +41,16 @@ class BackgroundSweep:
     """
 
     def __init__(self, num_classes: int, thresholds: Sequence[float] = DEFAULT_THRESHOLDS) -> None:
-        limits = torch.tensor([foreground_limit(t) for t in thresholds], dtype=torch.float64)
-        gap = float(limits.diff().min()) if len(limits) > 1 else 1.0
-        if not len(limits) or gap < MIN_GAP or limits[0] <= 0 or limits[-1] >= 1:
+        gaps = np.diff([0, *thresholds, 1])
+        if not len(thresholds) or gaps.min() < MIN_GAP:
             raise ValueError(
                 f"thresholds must ascend within (0, 1), {MIN_GAP} apart. Got: {tuple(thresholds)}"
             )
+        limits = torch.tensor([foreground_limit(t) for t in thresholds], dtype=torch.float64)
         self.thresholds = tuple(thresholds)
         self.num_classes = num_classes
         # Cells so narrow that none holds two limits; powers of two keep score * cells exact.
-        self._cells = 2 ** math.ceil(math.log2(2 / gap))
+        self._cells = 2 ** math.ceil(math.log2(2 / gaps.min()))
         edges = torch.arange(self._cells + 1, dtype=torch.float64) / self._cells
         self._below_cell = torch.bucketize(edges, limits).to(torch.int32)
         self._limits = torch.cat([limits, torch.tensor([torch.inf])]).float()
@@ -64,6 +65,9 @@ class BackgroundSweep:
             cams: float32 `[K, H, W]` in [0, 1].
             classes: The K classes of the maps, 0-based.
             truth: uint8 `[H, W]`: 0 background, class + 1, 255 void (not counted).
+
+        Raises:
+            UserError: If the truth holds a label that is neither a class's nor void.
         """
         if cams.shape[1:] != truth.shape:
             raise ValueError(f"CAMs {tuple(cams.shape)} do not fit truth {tuple(truth.shape)}")
@@ -112,5 +116,8 @@ class BackgroundSweep:
         strange = values[labels:VOID].reshape(VOID - labels, -1).any(axis=1)
         if strange.any():
             first = labels + int(strange.argmax())
-            raise ValueError(f"truth must hold labels up to {labels - 1}, or void. Got: {first}")
+            raise UserError(
+                f"a true mask has label {first}, but with {labels} labels the highest is "
+                f"{labels - 1}; use {VOID} for void."
+            )
         return values[:labels]
