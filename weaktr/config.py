@@ -121,6 +121,9 @@ class CamParams(Section):
 
     backbone: BackboneParams = BackboneParams()
     input_size: Annotated[int, Field(ge=16, strict=True)] = 224
+    spare_classes: CountOrZero = 0
+    """Class tokens beyond the data set's classes, as in the released COCO weights: they take part
+    in attention and predict nothing."""
     fusion: Literal["adaptive", "mean"] = "adaptive"
     reduction: Count = 8
     feat_reduction: Count = 8
@@ -199,6 +202,9 @@ class DecoderParams(Section):
     heads: Count | None = None
     """Attention heads of the mask transformer; null: one for 64 channels, at least one."""
     mlp_ratio: Positive = 4.0
+    spare_classes: CountOrZero = 0
+    """Class embeddings beyond the data set's labels, as in the released COCO weights: they take
+    part in attention and in the norm over classes, and predict nothing."""
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.1
     drop_path: Annotated[Real, Field(ge=0, lt=1)] = 0.1
     start_value: Positive | None = 1.2

@@ -72,7 +72,7 @@ class CAMNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.fusion = fusion
-        self.num_classes: int = backbone.num_class_tokens
+        self.num_classes: int = backbone.num_class_tokens - params.spare_classes
         self.head = nn.Conv2d(backbone.embed_dim, self.num_classes, kernel_size=3, padding=1)
         self.patch_size = backbone.patch_size
         self.mean, self.std = backbone.mean, backbone.std
@@ -81,7 +81,7 @@ class CAMNetwork(nn.Module):
     @property
     def layout(self) -> Layout:
         """Where the backbone's tokens lie."""
-        return Layout(self.num_classes, self.backbone.num_prefix_tokens)
+        return Layout(self.backbone.num_class_tokens, self.backbone.num_prefix_tokens)
 
     def set_gradient_checkpointing(self, enable: bool = True) -> None:
         """Recomputes blocks in the backward pass instead of keeping their activations."""
@@ -106,11 +106,11 @@ class CAMNetwork(nn.Module):
             weights = self._head_weights(pooled)
             rows = torch.stack(marginals, dim=1)  # [B, L, H, C + 1, P]
             fused = torch.einsum("blh,blhcp->bcp", weights, rows) / weights[0].numel()
-            cross, received = fused[:, :-1], fused[:, -1:]
+            cross, received = fused[:, : self.num_classes], fused[:, -1:]
             cam = cross * coarse.detach().relu().flatten(2)
             # The mean over rows of affinity @ cam: only the affinity's column sums matter.
             fine = (received * cam).sum(dim=2) / cam.shape[2]
-        return CAMLogits(split.classes.mean(dim=-1), coarse.mean(dim=(2, 3)), fine)
+        return CAMLogits(self._class_logits(split), coarse.mean(dim=(2, 3)), fine)
 
     def maps(self, x: Tensor) -> CAMMaps:
         """All maps of a batch; differentiable by the fusion's parameters.
@@ -130,15 +130,18 @@ class CAMNetwork(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             weights = self._head_weights(pooled)
             cross, affinity = fuse_attention(weights, queries, keys, self.layout)
-        cross = cross.unflatten(2, grid)
+        cross = cross[:, : self.num_classes].unflatten(2, grid)
         return CAMMaps(
             coarse=coarse,
             cross=cross,
             fused=cross * coarse,
             affinity=affinity,
             head_weights=weights.mT.flatten(1),
-            class_logits=split.classes.mean(dim=-1),
+            class_logits=self._class_logits(split),
         )
+
+    def _class_logits(self, tokens: Tokens) -> Tensor:
+        return tokens.classes[:, : self.num_classes].mean(dim=-1)
 
     def _coarse(self, tokens: Tokens) -> Tensor:
         return self.head(tokens.patches.mT.unflatten(2, tokens.grid))
@@ -167,7 +170,7 @@ def build_cam_network(params: CamParams, num_classes: int, pretrained: bool = Tr
         params.backbone,
         section="cam.backbone",
         positions="bicubic",
-        num_class_tokens=num_classes,
+        num_class_tokens=num_classes + params.spare_classes,
         final_norm=False,
         drop_path=params.drop_path,
         pretrained=pretrained,

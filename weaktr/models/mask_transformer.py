@@ -24,6 +24,8 @@ class MaskTransformer(nn.Module):
         width: Channels inside; `None`: as the encoder.
         mlp_ratio: Hidden channels of a block's MLP, in widths.
         dropout: Rate after attention weights, projections and MLP layers.
+        spare: Class embeddings after those of the labels, which take part in attention and in the
+            LayerNorm over classes, and whose masks are dropped.
     """
 
     def __init__(
@@ -36,12 +38,13 @@ class MaskTransformer(nn.Module):
         width: int | None = None,
         mlp_ratio: float = 4.0,
         dropout: float = 0.1,
+        spare: int = 0,
     ) -> None:
         super().__init__()
         width = width or encoder_width
         self.num_labels = num_labels
         self.input_projection = nn.Linear(encoder_width, width)
-        self.class_embedding = nn.Parameter(torch.empty(1, num_labels, width))
+        self.class_embedding = nn.Parameter(torch.empty(1, num_labels + spare, width))
         self.blocks = nn.Sequential(
             *(
                 Block(
@@ -59,7 +62,7 @@ class MaskTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.patch_projection = nn.Parameter(torch.empty(width, width))
         self.class_projection = nn.Parameter(torch.empty(width, width))
-        self.mask_norm = nn.LayerNorm(num_labels)
+        self.mask_norm = nn.LayerNorm(num_labels + spare)
         self._init_weights()
 
     def _init_weights(self) -> None:
@@ -81,15 +84,15 @@ class MaskTransformer(nn.Module):
         Returns:
             `[B, K, h, w]`.
         """
-        B = patch_tokens.shape[0]
+        B, P, _ = patch_tokens.shape
         x = self.input_projection(patch_tokens)
         x = torch.cat([x, self.class_embedding.expand(B, -1, -1).to(x.dtype)], dim=1)
         x = self.norm(self.blocks(x))
-        patches, classes = x[:, : -self.num_labels], x[:, -self.num_labels :]
+        patches, classes = x[:, :P], x[:, P:]
         patches = F.normalize(patches @ self.patch_projection, dim=-1)  # [B, h * w, D]
-        classes = F.normalize(classes @ self.class_projection, dim=-1)  # [B, K, D]
-        masks = self.mask_norm(patches @ classes.transpose(1, 2))  # [B, h * w, K]
-        return masks.transpose(1, 2).reshape(B, self.num_labels, *grid)
+        classes = F.normalize(classes @ self.class_projection, dim=-1)  # [B, K + spare, D]
+        masks = self.mask_norm(patches @ classes.transpose(1, 2))  # [B, h * w, K + spare]
+        return masks[..., : self.num_labels].transpose(1, 2).unflatten(2, grid)
 
 
 def decoder_heads(width: int) -> int:

@@ -93,6 +93,7 @@ def build_segmenter(params: DecoderParams, num_labels: int, pretrained: bool = T
         layers=params.layers,
         heads=params.heads or decoder_heads(encoder.embed_dim),
         mlp_ratio=params.mlp_ratio,
+        spare=params.spare_classes,
         dropout=params.dropout,
     )
     return Segmenter(encoder, decoder, params)
