@@ -5,9 +5,7 @@ code reruns nothing.
 """
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import typer
@@ -15,7 +13,7 @@ import typer
 from stages.context import Context
 from stages.paths import REPORTS
 from weaktr.config import Params, load_params
-from weaktr.errors import UserError
+from weaktr.console import one_sentence
 from weaktr.files import read_json, write_json
 from weaktr.runtime import choose_device, set_threads
 
@@ -33,16 +31,6 @@ CHAINS = {
     "evaluate_supervised": ("prepare", "train_supervised", "evaluate_supervised"),
 }
 """Stages that lead to a result."""
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Turns a `UserError` into its sentence on standard error and exit code 2."""
-    try:
-        yield
-    except UserError as error:
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(2)
 
 
 def run_stage(

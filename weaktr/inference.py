@@ -78,6 +78,7 @@ def sliding_window_probabilities(
     model: SegmentationModel,
     images: Tensor,
     windows: Windows,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
     """Class probabilities of every pixel.
 
@@ -85,11 +86,12 @@ def sliding_window_probabilities(
         model: In evaluation mode.
         images: Images of equal size, uint8 RGB `[B, H, W, 3]`, on the model's device.
         windows: How to cut and scale them.
+        size: Height and width of the result; `None`: the images' own.
 
     Returns:
         Float32 `[B, K, H, W]`, summing to one over classes.
     """
-    size = (images.shape[1], images.shape[2])
+    size = size or (images.shape[1], images.shape[2])
     inputs = scaled_inputs(images, windows, mean=model.mean, std=model.std)
     return mean_probabilities(network_passes(model, inputs, windows), size)
 
@@ -114,16 +116,33 @@ def sliding_window_labels(
     Returns:
         Labels, uint8 `[B, H, W]`, and the probability of each, float32 `[B, H, W]`.
     """
-    B, H, W, _ = images.shape
+    size = (images.shape[1], images.shape[2])
     inputs = scaled_inputs(images, windows, mean=model.mean, std=model.std)
-    passes = list(network_passes(model, inputs, windows))
-    K = passes[0].logits.shape[1]
+    return best_labels(list(network_passes(model, inputs, windows)), size, allowed)
+
+
+def best_labels(
+    passes: Sequence[ScaleLogits], size: tuple[int, int], allowed: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Most probable label of every pixel at an image's own size, in bands of rows.
+
+    Args:
+        passes: Logits of each scale and flip, `[B, K, h, w]`.
+        size: Height and width (H, W) of the image.
+        allowed: Labels that an image may get, bool `[B, K]`; `None`: all.
+
+    Returns:
+        Labels, uint8 `[B, H, W]`, and the probability of each, float32 `[B, H, W]`.
+    """
+    H, W = size
+    B, K = passes[0].logits.shape[:2]
+    device = passes[0].logits.device
     rows = max(1, BAND // (B * K * W))
-    labels = torch.empty((B, H, W), dtype=torch.uint8, device=images.device)
-    confidence = torch.empty((B, H, W), device=images.device)
+    labels = torch.empty((B, H, W), dtype=torch.uint8, device=device)
+    confidence = torch.empty((B, H, W), device=device)
     for top in range(0, H, rows):
         bottom = min(top + rows, H)
-        band = mean_probabilities(passes, (H, W), rows=(top, bottom))
+        band = mean_probabilities(passes, size, rows=(top, bottom))
         if allowed is not None:
             band = band.masked_fill(~allowed[:, :, None, None], -1.0)
         best = band.max(dim=1)
