@@ -81,6 +81,8 @@ class SegmentationScores:
             class is never predicted.
         recall: Share of a class's true pixels that are found `[K]`; undefined where the class is
             not in the true masks.
+        false_positive: Wrongly predicted pixels, in percent of the union, undefined as `iou` `[K]`.
+        false_negative: Missed pixels, in percent of the union, undefined as `iou` `[K]`.
         pixels: True pixels of each class `[K]`.
         pixel_accuracy: Share of all labelled pixels that are right.
     """
@@ -89,6 +91,8 @@ class SegmentationScores:
     iou: np.ndarray
     precision: np.ndarray
     recall: np.ndarray
+    false_positive: np.ndarray
+    false_negative: np.ndarray
     pixels: np.ndarray
     pixel_accuracy: float
 
@@ -100,14 +104,15 @@ class SegmentationScores:
     def summary(self) -> dict[str, float | int]:
         """The means, each over the classes for which it is defined, and how many it left out."""
         result: dict[str, float | int] = {"pixel_accuracy": self.pixel_accuracy}
+        for name in ("iou", "precision", "recall", "false_positive", "false_negative"):
+            result[f"mean_{name}"] = _mean_of_defined(getattr(self, name))
         for name in ("iou", "precision", "recall"):
             values = getattr(self, name)
-            result[f"mean_{name}"] = _mean_of_defined(values)
             result[f"{name}_undefined_classes"] = int(np.isnan(values).sum())
         return result
 
     def table(self) -> "pd.DataFrame":
-        """One row a class: `class`, `iou`, `precision`, `recall`, `pixels`."""
+        """One row a class: its name under `class`, then the fields above."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -116,6 +121,8 @@ class SegmentationScores:
                 "iou": self.iou,
                 "precision": self.precision,
                 "recall": self.recall,
+                "false_positive": self.false_positive,
+                "false_negative": self.false_negative,
                 "pixels": self.pixels,
             }
         )
@@ -130,10 +137,13 @@ def scores(matrix: np.ndarray, class_names: tuple[str, ...]) -> SegmentationScor
     """
     hits = np.diagonal(matrix).astype(np.float64)
     true, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    union = true + predicted - hits
     with np.errstate(invalid="ignore"):
         return SegmentationScores(
             class_names=tuple(class_names),
-            iou=100 * hits / (true + predicted - hits),
+            iou=100 * hits / union,
+            false_positive=100 * (predicted - hits) / union,
+            false_negative=100 * (true - hits) / union,
             precision=100 * hits / predicted,
             recall=100 * hits / true,
             pixels=true,
@@ -165,14 +175,13 @@ def tag_scores(probabilities: Tensor, targets: Tensor) -> TagScores:
         probabilities: From 0 to 1, `[N, C]`.
         targets: 1 where the image carries the tag, else 0: `[N, C]`.
     """
-    from torchmetrics.functional.classification import multilabel_average_precision
+    from torchmetrics.functional.classification import binary_average_precision
 
-    if targets.shape[0] == 0:
-        return TagScores(np.full(targets.shape[1], np.nan))
-    values = multilabel_average_precision(
-        probabilities, targets.long(), num_labels=targets.shape[1], average="none"
-    )
-    return TagScores(100 * values.double().cpu().numpy())
+    values = np.full(targets.shape[1], np.nan)
+    for label in (targets > 0).any(dim=0).nonzero()[:, 0].tolist():
+        precision = binary_average_precision(probabilities[:, label], targets[:, label].long())
+        values[label] = 100 * precision.item()
+    return TagScores(values)
 
 
 def _mean_of_defined(values: np.ndarray) -> float:

@@ -1,0 +1,174 @@
+"""Losses, schedule, scores, segmenter and inference against the published implementation.
+
+The segmenters of these tests come through the import of a checkpoint in the released naming.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.golden_cases import GoldenCase, load_case
+from weaktr.compat import import_checkpoint
+from weaktr.config import BackboneParams
+from weaktr.inference import (
+    ScaleLogits,
+    Windows,
+    enlarged_size,
+    mean_probabilities,
+    network_passes,
+    window_starts,
+)
+from weaktr.losses import ClippedCrossEntropy
+from weaktr.metrics import ConfusionMatrix, scores
+from weaktr.models.segmenter import Segmenter
+from weaktr.models.store import load_model
+from weaktr.published import convert_state
+from weaktr.schedule import PolynomialSchedule
+
+
+def released_segmenter(case: GoldenCase, folder: Path) -> Segmenter:
+    """Saves a case's weights as they are released, imports them, and loads the result."""
+    checkpoint = folder / "checkpoint.pth"
+    torch.save({"model": case.state, "epoch": 3, "n_cls": case.hyper["n_cls"]}, checkpoint)
+    import_checkpoint(
+        checkpoint,
+        folder / "model",
+        classes=[f"class {i}" for i in range(1, case.hyper["n_cls"])],
+        backbone=BackboneParams(name="vit_small_patch16_384", num_heads=case.hyper["n_heads"]),
+        decoder_heads=case.hyper["dec_heads"],
+    )
+    model = load_model(folder / "model").model
+    assert isinstance(model, Segmenter)
+    return model
+
+
+@pytest.mark.parametrize("name", ["mask_transformer_native", "mask_transformer_padded"])
+def test_segmenter_equals_published(name: str, tmp_path: Path) -> None:
+    case = load_case(name)
+    model = released_segmenter(case, tmp_path)
+    assert model.patch_size == case.hyper["patch_size"]
+    images, target = case.tensors["x"], case.tensors["target"]
+    padding = [p - n for p, n in zip(case.hyper["padded_hw"], images.shape[-2:], strict=True)]
+    padded = torch.nn.functional.pad(images, (0, padding[1], 0, padding[0]))
+    tokens = model.encoder(padded)
+    case.check("encoder_out", torch.cat((tokens.classes, tokens.patches), dim=1))
+    case.check("masks_lowres", model.decoder(tokens.patches, tokens.grid))
+
+    logits = model(images)
+    case.check("logits", logits)
+    loss = ClippedCrossEntropy(start_value=None, void_in_mean="zero")(logits, target)
+    case.check("loss", loss[None])
+    loss.backward()
+    published = [key for key in case.tensors if key.startswith("grad.")]
+    assert published
+    parameters = dict(model.named_parameters())
+    for key in published:
+        name_here = convert_state({key.removeprefix("grad."): loss}, "segmenter")[0]
+        (parameter,) = (parameters[name] for name in name_here)
+        assert parameter.grad is not None
+        case.check(key, parameter.grad)
+
+
+@pytest.mark.parametrize("name", ["above", "below", "nonsquare", "one_patch"])
+def test_clipped_loss_equals_published(name: str) -> None:
+    case = load_case(f"grad_clip_{name}")
+    criterion = ClippedCrossEntropy(
+        start_value=case.hyper["start_value"],
+        region=case.hyper["patch_size"],
+        void_in_mean="zero",
+        void=case.hyper["ignore_index"],
+    )
+    logits = case.tensors["logits"].clone().requires_grad_()
+    target = case.tensors["target"]
+    plain, clipped = criterion.pixel_losses(logits, target)
+    case.check("ori_loss", plain)
+    case.check("loss_map", clipped)
+    case.check("ori_mean", plain.mean()[None])
+    assert int((clipped < plain).sum()) == case.hyper["pixels_clipped"]
+    loss = criterion(logits, target)
+    case.check("loss", loss[None])
+    loss.backward()
+    assert logits.grad is not None
+    case.check("grad_logits", logits.grad)
+
+
+@pytest.mark.parametrize("window_batch", [1, 2, 7])
+def test_sliding_window_inference_equals_published(window_batch: int, tmp_path: Path) -> None:
+    """At any window batch; the published code is right at 1 only for two-label models."""
+    case = load_case("sliding_inference")
+    model = released_segmenter(case, tmp_path)
+    side, stride = case.hyper["window_size"], case.hyper["window_stride"]
+    windows = Windows(window=side, stride=stride, batch=window_batch)
+    flips = case.tensors["flip"].bool().tolist()
+    inputs = [(case.tensors[f"im.{i}"], flip) for i, flip in enumerate(flips)]
+    for (image, _), resized, count in zip(
+        inputs, case.tensors["resized_hw"].tolist(), case.tensors["n_windows"].tolist(), strict=True
+    ):
+        height, width = enlarged_size(image.shape[-2:], side)
+        assert [height, width] == resized
+        starts = [window_starts(length, side, stride) for length in (height, width)]
+        assert len(starts[0]) * len(starts[1]) == count
+
+    size = tuple(case.hyper["ori_shape"])
+    passes: list[ScaleLogits] = list(network_passes(model, inputs, windows))
+    probabilities = mean_probabilities(passes, size)[0]
+    case.check("prob", probabilities)
+    case.check("prob_single", mean_probabilities(passes[:1], size)[0])
+    case.check("prob_flip", mean_probabilities(passes[1:2], size)[0])
+    assert torch.equal(probabilities.argmax(0), case.tensors["pred"])
+
+
+@pytest.mark.parametrize("name", ["poly_lr_plain", "poly_lr_warmup"])
+def test_polynomial_schedule_equals_published(name: str) -> None:
+    case = load_case(name)
+
+    def schedule(base_lr: float, published: bool) -> PolynomialSchedule:
+        return PolynomialSchedule(
+            base_lr=base_lr,
+            total_steps=case.hyper["iter_max"],
+            power=case.hyper["power"],
+            min_lr=case.hyper["min_lr"],
+            warmup_steps=case.hyper["iter_warmup"],
+            published=published,
+        )
+
+    steps = case.tensors["iter"].tolist()
+    bases, scales = case.hyper["base_lrs"], case.hyper["lr_scales"]
+    rates = [[schedule(base, True).lr_at(step) for base in bases] for step in steps]
+    case.check("lr", torch.tensor(rates))
+    engine = schedule(bases[0], True)
+    scaled = [[engine.lr_at(step, scale) for scale in scales] for step in steps]
+    case.check("lr_engine", torch.tensor(scaled))
+    assert scaled[-1][0] == pytest.approx(case.tensors["lr_engine"][-1, 0].item(), rel=1e-6)
+
+    # The mended schedule differs in the two slips alone.
+    right = [1 if case.hyper["iter_warmup"] else 0, case.hyper["iter_max"]]
+    for step in range(right[0], right[1] + 1):
+        for scale in scales:
+            assert schedule(bases[0], False).lr_at(step, scale) == engine.lr_at(step, scale)
+    if case.hyper["iter_warmup"]:
+        assert schedule(bases[0], False).lr_at(0) == case.hyper["min_lr"]
+    after = schedule(bases[0], False).lr_at(case.hyper["iter_max"] + 3, 0.1)
+    assert after == pytest.approx(0.1 * case.hyper["min_lr"])
+
+
+def test_scores_equal_published() -> None:
+    case = load_case("miou_eval")
+    labels = case.hyper["num_cls"]
+    confusion = ConfusionMatrix(labels)
+    for i in range(case.hyper["n_images"]):
+        confusion.update(case.tensors[f"pred.{i}"], case.tensors[f"gt.{i}"])
+    matrix = torch.from_numpy(confusion.matrix())
+    assert torch.equal(matrix.diagonal(), case.tensors["tp"])
+    assert torch.equal(matrix.sum(0), case.tensors["p"])
+    assert torch.equal(matrix.sum(1), case.tensors["t"])
+    result = scores(confusion.matrix(), tuple("abcdef"))
+    golden = case.tensors["iou"]
+    torch.testing.assert_close(
+        torch.from_numpy(result.iou).float(), golden, rtol=1e-6, atol=0, equal_nan=True
+    )
+    summary = result.summary()
+    names = ("iou", "false_positive", "false_negative", "precision", "recall")
+    case.check("summary", torch.tensor([summary[f"mean_{name}"] for name in names]))
+    assert summary["iou_undefined_classes"] == int(golden.isnan().sum()) == 1
