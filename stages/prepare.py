@@ -1,11 +1,16 @@
 """Indexes a data set into one manifest; the demo's is generated first."""
 
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
 from stages.context import Context
 from stages.paths import GENERATED, PREPARED, RENDERED_MASKS
-from weaktr.config import DatasetParams
 from weaktr.data.check import check_dataset
-from weaktr.data.hardness import colour_floor
-from weaktr.data.manifest import save_masks
+from weaktr.data.hardness import Pair, colour_miou
+from weaktr.data.images import read_image
+from weaktr.data.manifest import Manifest, MaskRecord, save_masks
+from weaktr.data.masks import read_mask
 from weaktr.data.shapes import write_shapes
 from weaktr.files import replace_dir, write_json
 
@@ -34,3 +39,13 @@ def run(context: Context) -> None:
     if params.kind == "shapes":
         metrics["colour_floor_miou"] = colour_floor(report.manifest, masks)
     write_json(context.reports / "metrics.json", metrics)
+
+
+def colour_floor(manifest: Manifest, masks: Mapping[str, MaskRecord]) -> float:
+    """mIoU that a per-pixel colour classifier reaches on `val` with all true masks of `train`."""
+
+    def pairs(split: str) -> Iterator[Pair]:
+        for record in manifest.of_split(split).records:
+            yield np.array(read_image(record.image)), read_mask(masks[record.id].mask)
+
+    return colour_miou(pairs("train"), pairs("val"), len(manifest.classes) + 1)

@@ -165,4 +165,5 @@ def training_loader(
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
         drop_last=len(sampler) >= batch_size,
+        generator=torch.Generator(),  # else it draws from the network's, more or less with workers
     )

@@ -144,7 +144,7 @@ class SegmentationTransform:
         """Top, left, height, width of a random crop that no class dominates, if ten draws allow."""
         H, W = mask.shape
         height, width = min(H, self.crop_size), min(W, self.crop_size)
-        for _ in range(10):
+        for _ in range(10 if self.params.max_class_share < 1 else 1):
             top = int(torch.randint(H - height + 1, ()))
             left = int(torch.randint(W - width + 1, ()))
             ids = mask[top : top + height, left : left + width].flatten().long()

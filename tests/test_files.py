@@ -1,0 +1,83 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from weaktr.errors import UserError
+from weaktr.files import (
+    digest_files,
+    digest_value,
+    read_json,
+    replace_dir,
+    replace_file,
+    write_json,
+)
+
+
+def fail_inside(manager, write) -> None:
+    with pytest.raises(RuntimeError, match="stopped"), manager as temporary:
+        write(temporary)
+        raise RuntimeError("stopped")
+
+
+def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "x.txt"
+    with replace_file(path) as temporary:
+        temporary.write_text("old")
+    fail_inside(replace_file(path), lambda t: t.write_text("half"))
+    assert path.read_text() == "old"
+    assert os.listdir(path.parent) == ["x.txt"]
+
+
+def test_a_folder_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with replace_dir(folder) as temporary:
+        (temporary / "old").write_text("")
+    fail_inside(replace_dir(folder), lambda t: (t / "half").write_text(""))
+    assert os.listdir(folder) == ["old"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        with replace_dir(tmp_path / "out") as temporary:
+            (temporary / name).write_text("")
+    assert os.listdir(tmp_path / "out") == ["second"]
+
+
+def test_leftovers_of_a_killed_process_do_not_get_in(tmp_path: Path) -> None:
+    leftover = tmp_path / ".out.tmp"
+    leftover.mkdir()
+    (leftover / "half").write_text("")
+    with replace_dir(tmp_path / "out") as temporary:
+        assert os.listdir(temporary) == []
+
+
+def test_json_is_sorted_and_readable(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": "é"})
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
+    assert read_json(tmp_path / "a.json") == {"a": "é", "b": 1}
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"\xff\xfe"])
+def test_unreadable_json_is_one_sentence(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")
+
+
+def test_digests_follow_content_and_inner_names_only(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "f").write_text("same")
+    one, two = digest_files([tmp_path / "one"]), digest_files([tmp_path / "two"])
+    assert one == two
+    (tmp_path / "two" / "f").rename(tmp_path / "two" / "g")
+    assert digest_files([tmp_path / "two"]) != one
+    (tmp_path / "one" / "f").write_text("other")
+    assert digest_files([tmp_path / "one"]) != one
+
+
+def test_value_digests_ignore_key_order() -> None:
+    assert digest_value({"a": 1, "b": 2}) == digest_value({"b": 2, "a": 1}) != digest_value({})

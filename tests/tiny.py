@@ -1,0 +1,97 @@
+"""The whole pipeline at the smallest scale: a few generated images and a two-layer ViT."""
+
+import copy
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages import evaluate, export_labels, prepare, train_cam, train_decoder
+from stages.context import Context
+from weaktr.config import parse_params
+
+BACKBONE = {
+    "name": "vit_tiny_patch16_224",
+    "weights": "none",
+    "patch_size": 8,
+    "embed_dim": 24,
+    "depth": 2,
+    "num_heads": 2,
+}
+PARAMS: dict[str, Any] = {
+    "dataset": {
+        "kind": "shapes",
+        "root": "data/raw/shapes",
+        "shapes": {"train_images": 24, "val_images": 6, "image_side": 48},
+    },
+    "seed": 0,
+    "cam": {
+        "backbone": BACKBONE,
+        "input_size": 48,
+        "epochs": 2,
+        "warmup_epochs": 0,
+        "batch_size": 8,
+        "lr": 0.02,
+    },
+    "labels": {"scales": [1.0], "background_score": 0.4, "crf": {"iterations": 2}},
+    "decoder": {
+        "backbone": BACKBONE,
+        "crop_size": 48,
+        "region": 12,
+        "layers": 1,
+        "epochs": 1,
+        "batch_size": 8,
+        "lr": 0.01,
+        "augment": {"short_side": 48},
+    },
+    "evaluation": {"window": 48, "stride": 32},
+    "runtime": {"device": "cpu", "threads": 1},
+}
+STAGES = {
+    "prepare": prepare.run,
+    "train_cam": train_cam.run,
+    "export_labels": export_labels.run,
+    "train_decoder": train_decoder.run,
+    "evaluate": evaluate.run,
+    "train_supervised": partial(train_decoder.run, supervised=True),
+    "evaluate_supervised": partial(evaluate.run, supervised=True),
+}
+CHAIN = ("prepare", "train_cam", "export_labels", "train_decoder", "evaluate")
+
+
+def tiny_params(**changes: Any) -> dict[str, Any]:
+    """The params with changes by dotted name, given with `__` for the dots."""
+    params = copy.deepcopy(PARAMS)
+    for name, value in changes.items():
+        *sections, key = name.split("__")
+        place = params
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
+    return params
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    """Writes params.yaml and the folders that a clone has."""
+    (folder / "data/raw/shapes").mkdir(parents=True, exist_ok=True)
+    (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def run_stages(params: dict[str, Any], stages: Iterable[str] = CHAIN) -> None:
+    """Runs stages in this process, in the working directory, untracked."""
+    for name in stages:
+        reports = Path("reports") / name
+        STAGES[name](Context(params=parse_params(params), device="cpu", reports=reports))
+
+
+def contents(*places: str) -> dict[str, bytes]:
+    """Bytes of every file under the places, by path; run ids left out."""
+    files: dict[str, bytes] = {}
+    for place in map(Path, places):
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and path.name != "run.json":
+                files[path.as_posix()] = path.read_bytes()
+    return files
