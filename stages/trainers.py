@@ -50,3 +50,9 @@ def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     frame = pd.DataFrame(history).astype({"epoch": int})
     with replace_file(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+
+
+def read_curves(path: Path) -> list[dict[str, float]]:
+    """Training curves as `write_curves` wrote them."""
+    rows = pd.read_csv(path).to_dict("records")
+    return [{str(name): float(value) for name, value in row.items()} for row in rows]

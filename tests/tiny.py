@@ -30,6 +30,8 @@ PARAMS: dict[str, Any] = {
     "cam": {
         "backbone": BACKBONE,
         "input_size": 48,
+        "reduction": 2,
+        "feat_reduction": 2,
         "epochs": 2,
         "warmup_epochs": 0,
         "batch_size": 8,

@@ -55,7 +55,7 @@ def decode_mask(data: bytes, path: str | Path) -> Mask:
             raise UserError(
                 f"{path} holds ids that do not fit a byte; use 0 to {VOID}. Got: {low} to {high}."
             )
-    return np.ascontiguousarray(ids, dtype=np.uint8)
+    return np.array(ids, dtype=np.uint8, order="C")  # a copy: Pillow's memory is read-only
 
 
 def write_mask(path: str | Path, ids: Mask) -> None:
