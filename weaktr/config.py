@@ -231,6 +231,11 @@ class DecoderParams(Section):
     """`poly_published`: step 0 ignores the warm-up, as in the published code."""
     precision: Precision = "float32"
     compile: Flag = False
+    rounds: Annotated[int, Field(ge=1, le=5, strict=True)] = 1
+    """Beyond the paper: after each round but the last, the segmenter's predictions on the training
+    images, cut to their tags, replace the pseudo-labels, and a new segmenter starts from these."""
+    relabel_scales: Scales = (1.0,)
+    """Scales, each with its flip, of the predictions between rounds."""
 
     @model_validator(mode="after")
     def _region_fits(self) -> "DecoderParams":
