@@ -161,6 +161,7 @@ def _cam_params(
     """The `cam` section that a checkpoint's shapes describe."""
     _require(state, ("backbone.cls_token", "head.bias", "fusion.head_ffn.0.weight"), path)
     width = state["head.bias"].shape[0]
+    spares = _spares(width, len(classes), path)
     hidden, channels = state["fusion.head_ffn.0.weight"].shape
     narrow, features = state["fusion.feature_ffn.0.weight"].shape
     heads = state["backbone.cls_token"].shape[-1] // features
@@ -169,7 +170,7 @@ def _cam_params(
     return CamParams(
         backbone=backbone,
         input_size=side,
-        spare_classes=_spares(width, len(classes), path),
+        spare_classes=spares,
         reduction=_reduction(channels, hidden),
         feat_reduction=_reduction(features, narrow),
         pool=pool,
@@ -187,6 +188,7 @@ def _decoder_params(
     embedding, hidden = "decoder.class_embedding", "decoder.blocks.0.mlp.fc1.weight"
     _require(state, (embedding, hidden), path)
     _, width, channels = state[embedding].shape
+    spares = _spares(width - 1, len(classes), path)
     prefix = 1 if "encoder.cls_token" in state else 0
     backbone, side = _measured_backbone(state, "encoder.", backbone, prefix, path)
     return DecoderParams(
@@ -196,7 +198,7 @@ def _decoder_params(
         layers=_depth(state, "decoder."),
         heads=decoder_heads,
         mlp_ratio=state[hidden].shape[0] / channels,
-        spare_classes=_spares(width - 1, len(classes), path),
+        spare_classes=spares,
     )
 
 

@@ -6,6 +6,7 @@ and soft-maxed; the probabilities of scales and flips are averaged. Nothing outl
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 import torch
@@ -206,15 +207,18 @@ def scaled_size(
 def network_passes(
     model: Callable[[Tensor], Tensor], inputs: Iterable[tuple[Tensor, bool]], windows: Windows
 ) -> Iterator[ScaleLogits]:
-    """Runs the network over windows of each input.
+    """Runs the network over windows of each input; an image and its mirror image go together.
 
     Args:
         model: In evaluation mode.
         inputs: Normalised images `[B, 3, h, w]` of any size, and whether they are mirrored.
+            Neighbours of equal shape share batches.
         windows: Window, stride and windows a pass.
     """
-    for images, flipped in inputs:
-        yield ScaleLogits(sliding_window_logits(model, images, windows), flipped)
+    for _, group in groupby(inputs, key=lambda item: item[0].shape):
+        images, flips = zip(*group, strict=True)
+        logits = sliding_window_logits(model, torch.cat(images), windows)
+        yield from map(ScaleLogits, logits.chunk(len(flips)), flips)
 
 
 @torch.no_grad()
