@@ -24,13 +24,16 @@ BAND = 2**24
 class SegmentationModel(Protocol):
     """What inference needs of a model, such as `Segmenter`, in evaluation mode."""
 
-    mean: Sequence[float]
-    """Normalisation of the input, RGB in [0, 1]."""
-    std: Sequence[float]
+    @property
+    def mean(self) -> Sequence[float]:
+        """Mean of the input, RGB in [0, 1]."""
+
+    @property
+    def std(self) -> Sequence[float]:
+        """Standard deviation of the input, RGB in [0, 1]."""
 
     def __call__(self, images: Tensor, /) -> Tensor:
         """From normalised images `[B, 3, H, W]` to logits `[B, K, H, W]`."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

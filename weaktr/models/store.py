@@ -23,12 +23,12 @@ class LoadedModel(NamedTuple):
     """A model and what is known of it.
 
     Attributes:
-        model: In evaluation mode, on the device asked for.
+        model: `CAMNetwork` or `Segmenter` in evaluation mode, on the device asked for.
         classes: Class names without background, in the order of the model's outputs.
         config: The whole of `config.json`.
     """
 
-    model: nn.Module
+    model: Any
     classes: tuple[str, ...]
     config: dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""What each `weaktr` command does once its options are parsed; imported when it runs."""

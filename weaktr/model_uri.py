@@ -1,0 +1,143 @@
+"""MODEL on the command line: a folder, or a place in the project's MLflow store."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlparse
+
+from weaktr.errors import UserError
+from weaktr.tracking import tracking_uri
+
+if TYPE_CHECKING:
+    import torch
+
+    from weaktr.models.store import LoadedModel
+
+SCHEMES = ("runs", "models", "mlflow-artifacts")
+
+
+def load_named_model(
+    name: str, device: "str | torch.device", *, kind: Literal["cam", "segmenter"] | None = None
+) -> "LoadedModel":
+    """Loads a model by folder or MLflow URI.
+
+    Args:
+        name: A folder, `runs:/<run id>/segmenter` (stage runs keep their model as the artifact
+            `segmenter` or `cam`), `models:/<name>/<version>` or `models:/<name>@<alias>`.
+            `MLFLOW_TRACKING_URI` names the store; without it, it is `mlflow.db` in the project.
+        device: Where the model goes.
+        kind: Where only a model of this kind will do.
+
+    Raises:
+        UserError: If there is no such folder, run, artifact or registered model, or it holds no
+            model of that kind.
+    """
+    from weaktr.models.store import load_model
+
+    with model_folder(name) as folder:
+        return load_model(folder, device, kind=kind)
+
+
+@contextmanager
+def model_folder(name: str) -> Iterator[Path]:
+    """The folder of a model: fetched, where it lies in MLflow, for as long as the block runs.
+
+    Args:
+        name: As for `load_named_model`.
+
+    Raises:
+        UserError: If there is no such folder, run, artifact or registered model.
+    """
+    if not _is_uri(name):
+        if not Path(name).is_dir():
+            raise UserError(
+                f"{name} is not a folder; MODEL is a folder with model.safetensors and "
+                "config.json, runs:/<run id>/segmenter, or models:/<name>/<version>."
+            )
+        yield Path(name)
+        return
+    store = existing_store(name)
+    with tempfile.TemporaryDirectory(prefix="weaktr-") as folder:
+        with _one_reason(name, store):
+            import mlflow
+
+            mlflow.set_tracking_uri(store)
+            fetched = mlflow.artifacts.download_artifacts(
+                artifact_uri=name, dst_path=folder, tracking_uri=store
+            )
+        yield Path(fetched)
+
+
+def register_model(uri: str, name: str, *, alias: str | None = None) -> int:
+    """Gives a model of a run a name in MLflow's model registry.
+
+    `mlflow.register_model` only takes models that one of MLflow's flavours has logged; a version
+    whose source is the run's artifact folder can be made of any.
+
+    Args:
+        uri: `runs:/<run id>/segmenter`.
+        name: Registered model; made if need be.
+        alias: Also let `models:/<name>@<alias>` stand for this version.
+
+    Returns:
+        The version.
+
+    Raises:
+        UserError: If there is no such run or no model in that artifact.
+    """
+    if not uri.startswith("runs:/"):
+        raise UserError(f"only models of runs are registered, runs:/<run id>/segmenter. Got: {uri}")
+    load_named_model(uri, "cpu")
+    store = existing_store(uri)
+    with _one_reason(uri, store):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(store)
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name)
+        run_id = uri.removeprefix("runs:/").lstrip("/").split("/")[0]
+        version = client.create_model_version(name, source=uri, run_id=run_id).version
+        if alias is not None:
+            client.set_registered_model_alias(name, alias, str(version))
+    return int(version)
+
+
+def existing_store(uri: str) -> str:
+    """The address of the tracking store; a local one has to be there, as MLflow would make one.
+
+    Args:
+        uri: What is looked for, for the message.
+    """
+    store = tracking_uri()
+    database = urlparse(store)
+    if database.scheme == "sqlite" and not Path(database.path[1:]).is_file():
+        raise UserError(
+            f"{uri}: there is no MLflow store at {store}; run from the project's folder, or set "
+            "MLFLOW_TRACKING_URI."
+        )
+    return store
+
+
+def _is_uri(name: str) -> bool:
+    return ":/" in name and name.split(":", 1)[0] in SCHEMES
+
+
+@contextmanager
+def _one_reason(uri: str, store: str) -> Iterator[None]:
+    """Turns what MLflow raises into a sentence, and keeps its remarks off the terminal."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.exceptions import MlflowException
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{uri} cannot be had from the MLflow store at {store}; check the id, the name and the "
+            f"version. Got: {reason}"
+        ) from None

@@ -1,0 +1,75 @@
+"""Many items through slow steps, side by side, with a bound on how many are held."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Shape = tuple[int, int]
+
+
+def map_ahead(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
+) -> Iterator[Result]:
+    """Results in the order of the items, each worked out before it is asked for.
+
+    Args:
+        pool: Runs the calls.
+        function: Called with each item.
+        items: Consumed lazily, in the caller's thread.
+        ahead: Most results under way or waiting.
+    """
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def equal_shape_batches(
+    items: Iterable[Item],
+    shape_of: Callable[[Item], Shape],
+    *,
+    images: int,
+    pixels: int,
+    held: int,
+    window: int,
+) -> Iterator[list[Item]]:
+    """Batches of one shape each, gathered from a stream that is read only a little ahead.
+
+    Args:
+        items: Consumed lazily.
+        shape_of: Height and width of an item.
+        images: Most items a batch.
+        pixels: A batch that reaches so many is complete.
+        held: When so many pixels wait in incomplete batches, the one begun first goes on as it is.
+        window: So does one that was begun so many items ago: items do not overtake each other by
+            more.
+
+    Yields:
+        Every item once.
+    """
+    groups: dict[Shape, list[Item]] = {}
+    begun: dict[Shape, int] = {}
+    waiting = 0
+    for index, item in enumerate(items):
+        shape = shape_of(item)
+        begun.setdefault(shape, index)
+        groups.setdefault(shape, []).append(item)
+        area = shape[0] * shape[1]
+        waiting += area
+        size = len(groups[shape])
+        ready = [shape] if size >= images or size * area >= pixels else []
+        while ready or (
+            begun and (waiting >= held or index - next(iter(begun.values())) >= window)
+        ):
+            first = ready.pop() if ready else next(iter(begun))
+            batch = groups.pop(first)
+            del begun[first]
+            waiting -= len(batch) * first[0] * first[1]
+            yield batch
+    yield from groups.values()
