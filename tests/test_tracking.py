@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,17 @@ from weaktr.errors import UserError
 from weaktr.tracking import flatten, project_root, start_run, tracking_uri
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with MLflow's tables, which take seconds to make."""
+    folder = tmp_path_factory.mktemp("store")
+    client(folder).search_experiments()
+    return folder / "mlflow.db"
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_EXP_NAME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

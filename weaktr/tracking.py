@@ -118,19 +118,14 @@ def start_run(
     Raises:
         UserError: If the tracking store cannot be reached.
     """
-    import mlflow
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
     uri = tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    client = MlflowClient(uri)
     try:
+        client = MlflowClient(uri)
         experiment_id = _experiment_id(client, experiment)
-        created = client.create_run(
-            experiment_id, run_name=name, tags={**common_tags(), **tags}
-        )
-    except (MlflowException, OSError) as error:
+        created = client.create_run(experiment_id, run_name=name, tags={**common_tags(), **tags})
+    except Exception as error:  # of MLflow, SQLAlchemy or an HTTP client: a store has many ways
         reason = " ".join(str(error).split())[:300]
         raise UserError(
             f"the MLflow store at {uri} cannot be used ({reason}); start it, or unset or mend "
