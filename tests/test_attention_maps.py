@@ -1,0 +1,102 @@
+"""Streamed sums over attention maps equal those of the whole stack."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.oracles.attention_stack import softmax_maps, stack_fusion
+from weaktr.models import attention_maps
+from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
+
+B, L, H, P, d = 2, 3, 2, 5, 4
+LAYOUTS = [Layout(3, 3), Layout(3, 5), Layout(0, 0)]
+
+
+def make(layout: Layout, dtype: torch.dtype = torch.float64) -> tuple[Tensor, list, list]:
+    generator = torch.Generator().manual_seed(0)
+    shape = (B, H, layout.prefix + P, d)
+    queries, keys = (
+        [2 * torch.randn(shape, generator=generator, dtype=dtype) for _ in range(L)]
+        for _ in range(2)
+    )
+    return torch.rand(B, L, H, generator=generator, dtype=dtype), queries, keys
+
+
+def stacked(weights: Tensor, queries: list, keys: list, layout: Layout) -> tuple[Tensor, Tensor]:
+    maps = [softmax_maps(q, k) for q, k in zip(queries, keys, strict=True)]
+    return stack_fusion(weights.mT.flatten(1), maps, *layout)
+
+
+@pytest.fixture(params=[1, 25, 60, 1 << 20], ids="chunk={}".format, autouse=True)
+def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """From one row at a time to everything at once."""
+    monkeypatch.setitem(attention_maps.CHUNK_ELEMENTS, "cpu", request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_fused_maps_equal_the_stack(layout: Layout) -> None:
+    weights, queries, keys = make(layout)
+    for ours, oracle in zip(
+        fuse_attention(weights, queries, keys, layout),
+        stacked(weights, queries, keys, layout),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, oracle)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weight_gradient(layout: Layout, chunk: int) -> None:
+    weights, queries, keys = make(layout)
+    weights.requires_grad_()
+    if chunk == 25:  # numerical differences take their time
+        assert torch.autograd.gradcheck(lambda w: fuse_attention(w, queries, keys, layout), weights)
+    gradients = []
+    for fuse in (fuse_attention, stacked):
+        cross, affinity = fuse(weights, queries, keys, layout)
+        loss = (affinity @ affinity).sin().sum() + cross.square().sum()
+        gradients.append(torch.autograd.grad(loss, weights)[0])
+    torch.testing.assert_close(*gradients)
+
+
+def test_queries_and_keys_get_no_gradient() -> None:
+    weights, queries, keys = make(LAYOUTS[0])
+    queries[0].requires_grad_()
+    cross, affinity = fuse_attention(weights, queries, keys, LAYOUTS[0])
+    assert not cross.requires_grad
+    assert not affinity.requires_grad
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_marginals(layout: Layout) -> None:
+    _, queries, keys = make(layout)
+    maps = softmax_maps(queries[0], keys[0])
+    C, prefix = layout
+    ours = attention_marginals(queries[0], keys[0], layout)
+    assert ours.shape == (B, H, C + 1, P)
+    torch.testing.assert_close(ours[:, :, :C], maps[:, :, :C, prefix:])
+    torch.testing.assert_close(ours[:, :, C], maps[:, :, prefix:, prefix:].sum(dim=2))
+
+
+def test_half_precision_accumulates_in_float32() -> None:
+    layout = LAYOUTS[1]
+    weights, queries, keys = make(layout, torch.float32)
+    half = [[x.bfloat16() for x in tensors] for tensors in (queries, keys)]
+    exact = [[x.double() for x in tensors] for tensors in half]
+    ours = fuse_attention(weights, *half, layout)
+    oracle = fuse_attention(weights.double(), *exact, layout)
+    for x, y in zip(ours, oracle, strict=True):
+        assert x.dtype == torch.float32
+        torch.testing.assert_close(x.double(), y, rtol=0.02, atol=1e-3)
+    assert attention_marginals(half[0][0], half[1][0], layout).dtype == torch.float32
+
+
+def test_no_map_is_kept() -> None:
+    """What the fused map keeps for its backward is queries, keys and weights."""
+    layout = Layout(3, 3)
+    weights, queries, keys = make(layout)
+    weights.requires_grad_()
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        fuse_attention(weights, queries, keys, layout)
+    assert {x.data_ptr() for x in kept} == {x.data_ptr() for x in (weights, *queries, *keys)}

@@ -1,0 +1,101 @@
+"""Saved models come back as they were, or not at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from weaktr.config import BackboneParams, CamParams, DecoderParams
+from weaktr.errors import UserError
+from weaktr.models.cam import build_cam_network
+from weaktr.models.segmenter import build_segmenter
+from weaktr.models.store import load_model, save_model
+
+CLASSES = ("Katze", "Hund", "été")
+BACKBONE = BackboneParams(
+    name="vit_tiny_patch16_224", weights="none", depth=2, embed_dim=64, num_heads=2, patch_size=8
+)
+
+
+def make(kind: str) -> nn.Module:
+    torch.manual_seed(0)
+    if kind == "cam":
+        params = CamParams(backbone=BACKBONE, reduction=2, fusion="adaptive")
+        return build_cam_network(params, len(CLASSES)).eval()
+    decoder = DecoderParams(backbone=BACKBONE, crop_size=32, region=16, layers=1)
+    return build_segmenter(decoder, len(CLASSES) + 1).eval()
+
+
+@pytest.mark.parametrize("kind", ["cam", "segmenter"])
+def test_round_trip(tmp_path: Path, kind: str) -> None:
+    model = make(kind)
+    save_model(model, tmp_path / "model", classes=CLASSES, extra={"epoch": 3})
+    loaded = load_model(tmp_path / "model")
+    assert loaded.classes == CLASSES
+    assert loaded.config["kind"] == kind
+    assert loaded.config["extra"] == {"epoch": 3}
+    assert not loaded.model.training
+    x = torch.randn(1, 3, 40, 24)
+    for a, b in zip(model(x), loaded.model(x), strict=True):
+        assert torch.equal(a, b)
+    assert (loaded.model.mean, loaded.model.std) == (model.mean, model.std)
+
+
+def test_equal_models_give_equal_bytes_wherever_their_weights_came_from(tmp_path: Path) -> None:
+    for name, weights in (("a", "none"), ("b", "/somewhere/on/this/machine.pth")):
+        model = make("cam")
+        backbone = BACKBONE.model_copy(update={"weights": weights})
+        model.params = model.params.model_copy(update={"backbone": backbone})
+        save_model(model, tmp_path / name, classes=CLASSES)
+    for file in ("model.safetensors", "config.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_model(make("cam"), tmp_path / "model", classes=CLASSES)
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_missing_files(saved: Path, file: str) -> None:
+    (saved / file).unlink()
+    with pytest.raises(UserError, match=file):
+        load_model(saved)
+
+
+def test_damaged_files(saved: Path) -> None:
+    weights = (saved / "model.safetensors").read_bytes()
+    (saved / "model.safetensors").write_bytes(weights[:-100])
+    with pytest.raises(UserError, match="damaged"):
+        load_model(saved)
+    (saved / "config.json").write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "toaster"}, "kind must be cam or segmenter"),
+        ({"classes": ["one"]}, "another shape: .*cls_token"),
+        ({"params": {"backbone": {"name": "deit_tiny_patch16_224"}, "lrr": 1}}, "lrr"),
+        ({"params": None}, "does not describe a model"),
+    ],
+)
+def test_a_config_that_does_not_fit(saved: Path, change: dict[str, object], words: str) -> None:
+    config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+    (saved / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(UserError, match=words):
+        load_model(saved)
+
+
+def test_tensors_that_do_not_fit(saved: Path) -> None:
+    state = load_file(saved / "model.safetensors")
+    state["extra"] = state.pop("head.bias")
+    save_file(state, saved / "model.safetensors")
+    with pytest.raises(UserError, match=r"missing: head\.bias; unexpected: extra"):
+        load_model(saved)
