@@ -1,6 +1,7 @@
 """Import of checkpoints with the released naming."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,20 @@ def test_encoder_must_be_named(tmp_path: Path) -> None:
     (tmp_path / "variant.yml").write_text("net_kwargs: {}\n")
     with pytest.raises(UserError, match="has no net_kwargs with backbone and n_heads"):
         import_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model", classes=VOC)
+
+
+def test_scores_written_with_numpy_1_are_read(tmp_path: Path) -> None:
+    """`checkpoint_best_mIoU.pth` holds its mIoU as a numpy number, pickled by numpy 1."""
+    new, old = tmp_path / "new.pth", tmp_path / "old.pth"
+    model = cam_network(20)
+    torch.save({"model": released(model, "cam"), "miou": np.float64(69.4)}, new)
+    with zipfile.ZipFile(new) as source, zipfile.ZipFile(old, "w") as target:
+        for item in source.infolist():
+            content = source.read(item)
+            if item.filename.endswith("data.pkl"):
+                assert b"numpy._core.multiarray" in content
+                content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+            target.writestr(item, content)
+    import_checkpoint(old, tmp_path / "model", classes=VOC)
+    loaded = load_model(tmp_path / "model").model
+    assert torch.equal(loaded.head.weight, model.head.weight)
