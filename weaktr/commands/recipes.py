@@ -9,10 +9,12 @@ from rich.table import Table
 from weaktr.errors import UserError
 from weaktr.recipes import Recipe, changes, list_recipes, use_recipes
 
+HUB = "timm/"
 WEIGHTS_URL = "https://huggingface.co/{}/resolve/main/model.safetensors"
 NOTE = (
     "Numbers are mIoU in percent as published (WeakTr, arXiv 2304.01184), not measured here.\n"
-    "weaktr recipes NAME shows one; dvc exp run -S '+recipes=NAME' runs it."
+    "weaktr recipes NAME shows one; dvc exp run -S '+recipes=NAME' runs it, and "
+    "'+recipes=[NAME,NAME]' two."
 )
 
 
@@ -34,15 +36,23 @@ def run(name: str | None, use: Sequence[str], params_file: Path) -> None:
 
 
 def run_list(console: Console) -> None:
-    """Prints a table of the recipes in the working directory."""
-    table = Table("recipe", "what", "needs", "published", show_lines=True)
-    table.columns[0].no_wrap = True
+    """Prints the recipes of the working directory: whole ones, then what goes on top of them."""
+    whole = Table("recipe", "data", "pretrained weights", "published", title="Recipes")
+    partial = Table("recipe", "what", "pretrained weights", title="On top of a recipe")
+    for table in (whole, partial):
+        table.title_justify = "left"
+        for column in table.columns:
+            column.overflow = "fold"
+        table.columns[0].no_wrap = True
     for recipe in list_recipes():
         about = recipe.about
-        table.add_row(
-            recipe.name, about.title, "\n".join(_needs(recipe)), "\n".join(_published(recipe))
-        )
-    console.print(table)
+        weights = "\n".join(about.weights)
+        if about.data:
+            whole.add_row(recipe.name, about.data, weights, "\n".join(_published(recipe)))
+        else:
+            partial.add_row(recipe.name, about.title, weights)
+    console.print(whole)
+    console.print(partial)
     console.print(NOTE, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -62,8 +72,9 @@ def run_show(name: str, params_file: Path, console: Console) -> None:
     if recipe.about.data:
         line(f"data       {recipe.about.data}")
     for weights in recipe.about.weights:
-        line(f"weights    {weights}, fetched from the hub; without a network get")
-        line(f"           {WEIGHTS_URL.format(weights)}")
+        line(f"weights    {weights}")
+        if weights.startswith(HUB):
+            line(f"           from the hub, or by hand: {WEIGHTS_URL.format(weights)}")
     for number in _published(recipe):
         line(f"published  {number} mIoU (not measured here)")
     line(f"run        dvc exp run -S '+recipes={name}'")
@@ -83,11 +94,6 @@ def run_use(names: Sequence[str], params_file: Path, console: Console) -> None:
     use_recipes(names, params_file)
     text = f"{params_file}: {len(differences)} values changed by {', '.join(names)}."
     console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _needs(recipe: Recipe) -> list[str]:
-    weights = [f"weights: {name}" for name in recipe.about.weights]
-    return ([f"data: {recipe.about.data}"] if recipe.about.data else []) + weights
 
 
 def _published(recipe: Recipe) -> list[str]:
