@@ -25,6 +25,8 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PLAIN_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+"""Modes whose conversion to RGB cannot fail."""
 _CHECK_SIDE = 32
 """Sides that the JPEG decoder may reduce an image to when a file is only checked."""
 
@@ -78,19 +80,26 @@ def inspect_image(path: str | Path) -> ImageFacts:
     data = read_bytes(path)
     image = _open(path, data)
     try:
-        width, height = image.size
-        image.draft("L", (_CHECK_SIDE, _CHECK_SIDE))
+        # Pillow turns TIFF upright as it loads; the others may tell only once they are loaded.
+        at_first = orientation_of(image) if image.format == "TIFF" else None
+        full = image.size
+        reduced = image.draft("L", (_CHECK_SIDE, _CHECK_SIDE)) is not None
         image.load()
+        if image.mode not in _PLAIN_MODES:
+            _to_rgb(image, path)
+    except UserError:
+        raise
     except Exception as error:
         raise _undecodable(path, error) from None
+    width, height = full if reduced else image.size
     orientation = orientation_of(image)
     if orientation in SWAPS_SIDES:
         width, height = height, width
-    return ImageFacts(width, height, orientation, digest_bytes(data))
+    return ImageFacts(width, height, at_first or orientation, digest_bytes(data))
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8 (call after decoding: PNG may carry EXIF after the pixels)."""
+    """EXIF orientation of a loaded image as it is now, 1 to 8; 1 is upright."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # Damaged EXIF says nothing about the pixels; viewers show such images too.

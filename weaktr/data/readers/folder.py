@@ -159,7 +159,7 @@ def _known_classes(
             )
         return check_classes(params.classes, where="dataset.classes")
     names = sorted({tag for image in images for tag in image.tags or ()})
-    return check_classes(tuple(names), where=f"The tags of {root}")
+    return check_classes(tuple(names), where=str(root))
 
 
 def _images_of_table(

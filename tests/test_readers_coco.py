@@ -1,0 +1,160 @@
+"""The COCO reader: contiguous classes, painted masks, crowds."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.tiny_data import HEIGHT, WIDTH, box, write_coco, write_image
+from weaktr.config import DatasetParams
+from weaktr.data.check import check_dataset
+from weaktr.data.masks import VOID, read_mask
+from weaktr.data.readers.coco import read_coco
+from weaktr.errors import UserError
+
+COW, CAT, DOG = 40, 7, 9
+RUNS = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * 4, HEIGHT * (WIDTH - 4)]}
+"""A run-length code of the four columns on the left."""
+
+
+def shape(category: int, segmentation, area: float, **more) -> dict:
+    return {"category_id": category, "segmentation": segmentation, "area": area, **more}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_coco(
+        tmp_path / "coco",
+        {
+            "train2014": {
+                "COCO_train2014_01": [
+                    shape(DOG, box(2, 2, 6, 6), 16),
+                    shape(CAT, box(0, 0, 12, 16), 192),
+                ],
+                "COCO_train2014_02": [shape(COW, box(0, 0, 4, 4), 16)],
+            },
+            "val2014": {
+                "COCO_val2014_01": [
+                    shape(CAT, RUNS, HEIGHT * 4, iscrowd=1),
+                    shape(DOG, box(2, 0, 8, 8), 48),
+                ]
+            },
+        },
+    )
+
+
+def params(root, **changes) -> DatasetParams:
+    return DatasetParams(kind="coco", root=str(root), **changes)
+
+
+def painted(root, image: str, **changes) -> np.ndarray:
+    (entry,) = [e for e in read_coco(params(root, **changes)).entries if e.id == image]
+    return entry.mask.read()
+
+
+def test_categories_become_contiguous_in_the_order_of_their_ids(root):
+    listing = read_coco(params(root))
+    assert listing.classes == ("cat", "dog", "cow")
+    assert [(e.id, e.split, e.tags) for e in listing.entries] == [
+        ("COCO_train2014_01", "train", ("cat", "dog")),
+        ("COCO_train2014_02", "train", ("cow",)),
+        ("COCO_val2014_01", "val", ("cat", "dog")),
+    ]
+    assert listing.entries[0].image == f"{root.as_posix()}/train2014/COCO_train2014_01.jpg"
+
+
+def test_small_objects_lie_on_large_ones(root):
+    ids = painted(root, "COCO_train2014_01")
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[:, :12] = 1
+    expected[2:6, 2:6] = 2
+    np.testing.assert_array_equal(ids, expected)
+
+
+@pytest.mark.parametrize(("crowd", "becomes"), [("void", VOID), ("keep", 1)])
+def test_crowds(root, crowd, becomes):
+    ids = painted(root, "COCO_val2014_01", crowd=crowd)
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[:, :4] = becomes
+    expected[:8, 2:8] = 2
+    np.testing.assert_array_equal(ids, expected)
+
+
+@pytest.mark.parametrize(("other", "becomes"), [("void", VOID), ("background", 0)])
+def test_a_subset_of_classes(root, other, becomes):
+    chosen = {"classes": ("cow", "cat"), "other_classes": other}
+    listing = read_coco(params(root, **chosen))
+    assert listing.classes == ("cow", "cat")
+    assert [e.tags for e in listing.entries] == [("cat",), ("cow",), ("cat",)]
+    ids = painted(root, "COCO_train2014_01", **chosen)
+    assert ids[0, 0] == 2
+    assert (ids[2:6, 2:6] == becomes).all()
+
+
+def test_masks_are_written_once_for_all_images(root, tmp_path):
+    report = check_dataset(params(root))
+    assert not report.errors
+    masks = report.write_masks(tmp_path / "masks", listed_as="data/masks")
+    assert sorted(p.stem for p in (tmp_path / "masks").iterdir()) == sorted(masks)
+    assert masks["COCO_val2014_01"].mask == "data/masks/COCO_val2014_01.png"
+    np.testing.assert_array_equal(
+        read_mask(tmp_path / "masks" / "COCO_val2014_01.png"), painted(root, "COCO_val2014_01")
+    )
+
+
+def test_nothing_is_printed(root, capsys):
+    check_dataset(params(root))
+    assert capsys.readouterr().out == ""
+
+
+def test_images_may_lie_below_images_and_have_no_year(root):
+    (root / "images").mkdir()
+    for split in ("train", "val"):
+        (root / f"{split}2014").rename(root / "images" / split)
+        file = root / "annotations" / f"instances_{split}2014.json"
+        file.rename(file.with_name(f"instances_{split}.json"))
+    assert len(read_coco(params(root)).entries) == 3
+
+
+def test_a_missing_image_is_named(root):
+    (root / "train2014" / "COCO_train2014_02.jpg").unlink()
+    report = check_dataset(params(root))
+    assert [p.kind for p in report.errors] == ["missing-image", "class-without-images"]
+    assert "COCO_train2014_02.jpg does not exist" in report.errors[0].message
+
+
+def test_an_image_of_another_size_than_annotated(root):
+    write_image(root / "val2014" / "COCO_val2014_01.jpg", width=10, height=10)
+    report = check_dataset(params(root))
+    assert [p.message for p in report.errors] == [
+        f"The annotation is {WIDTH}x{HEIGHT} pixels but its image {root.as_posix()}/val2014/"
+        "COCO_val2014_01.jpg is 10x10; draw the mask at the image's size."
+    ]
+
+
+def test_annotations_without_a_shape_still_give_tags(root):
+    file = root / "annotations" / "instances_val2014.json"
+    content = json.loads(file.read_text())
+    content["annotations"][1]["segmentation"] = [[1, 2, 3, 4]]
+    file.write_text(json.dumps(content))
+    report = check_dataset(params(root))
+    assert report.manifest.of_split("val").records[0].tags == ("cat", "dog")
+    assert "1 annotations without a usable polygon" in report.problems[0].message
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": [], "categories": []}'])
+def test_other_files_are_refused(root, content):
+    (root / "annotations" / "instances_val2014.json").write_text(content)
+    with pytest.raises(UserError, match=r"instances_val2014.json .*; fetch it again"):
+        read_coco(params(root))
+
+
+def test_a_missing_annotation_file_is_named(root):
+    with pytest.raises(UserError, match="instances_minival2014.json does not exist"):
+        read_coco(params(root, val_split="minival"))
+
+
+def test_a_missing_image_folder_is_named(root):
+    (root / "val2014").rename(root / "elsewhere")
+    with pytest.raises(UserError, match="val2014 is not a folder"):
+        read_coco(params(root))

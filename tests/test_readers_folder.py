@@ -1,0 +1,233 @@
+"""The folder reader: tables as people write them, and trees of folders."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tiny_data import striped_mask, write_folder, write_image
+from weaktr.config import DatasetParams
+from weaktr.data.check import check_dataset
+from weaktr.data.listing import Entry
+from weaktr.data.masks import write_mask
+from weaktr.data.readers.files import flat_ids
+from weaktr.data.readers.folder import hold_out, read_folder
+from weaktr.data.tags import parse_tags, read_tag_table
+from weaktr.errors import UserError
+
+quick = settings(max_examples=60, deadline=None)
+ROWS = {"a.jpg": "cat", "b.jpg": "dog;cat", "c.png": "dog", "d.jpg": "cat", "e.jpg": "dog"}
+
+
+def params(root, **changes) -> DatasetParams:
+    return DatasetParams(kind="folder", root=str(root), **changes)
+
+
+tag = (
+    st.text(
+        st.characters(
+            exclude_categories=("C", "Z"), exclude_characters=";,|", include_characters=" "
+        ),
+        max_size=10,
+    )
+    .map(str.strip)
+    .filter(bool)
+)
+tag_lists = st.lists(tag, max_size=5, unique=True)
+
+
+@quick
+@given(tag_lists, st.sampled_from([";", ",", "|", " ; ", ", ", "; ;", "|"]))
+def test_tags_read_back_whatever_separates_them(names, separator):
+    assert parse_tags(separator.join(names)) == tuple(names)
+
+
+@quick
+@given(st.lists(st.tuples(tag, tag_lists), max_size=6), st.sampled_from(",;\t"))
+def test_tables_read_back_whatever_delimits_them(tmp_path_factory, rows, delimiter):
+    import csv
+
+    path = tmp_path_factory.mktemp("table") / "tags.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream, delimiter=delimiter)
+        writer.writerow(["Tags", " image"])
+        writer.writerows([", ".join(tags), image] for image, tags in rows)
+    problems = []
+    found = read_tag_table(path, problems)
+    assert not problems
+    assert [(row.image, list(row.tags)) for row in found] == [(image, tags) for image, tags in rows]
+    assert all(row.split is None and row.mask is None for row in found)
+
+
+@quick
+@given(st.sets(st.text("ab/ .é", min_size=1, max_size=8), max_size=8))
+def test_ids_are_flat(names):
+    files = [f"photos/{name.strip('/')}x.jpg" for name in names]
+    ids = flat_ids(files)
+    assert set(ids) == set(files)
+    assert not any("/" in id_ or id_.endswith(".jpg") for id_ in ids.values())
+
+
+def test_a_table_with_splits_and_masks(tmp_path):
+    write_folder(
+        tmp_path,
+        {"a.jpg": "cat,train,masks/a.png", "b.jpg": "dog|cat,val,b.png", "c.png": "dog,train,"},
+        header="image,tags,split,mask",
+    )
+    (tmp_path / "masks").mkdir()
+    for name in "ab":
+        write_mask(tmp_path / "masks" / f"{name}.png", striped_mask((0, 1)))
+    listing = read_folder(params(tmp_path))
+    assert not listing.problems
+    assert listing.classes == ("cat", "dog")
+    assert [(e.id, e.split, e.tags, e.mask and e.mask.path) for e in listing.entries] == [
+        ("a", "train", ("cat",), f"{tmp_path.as_posix()}/masks/a.png"),
+        ("b", "val", ("cat", "dog"), f"{tmp_path.as_posix()}/masks/b.png"),
+        ("c", "train", ("dog",), None),
+    ]
+    assert "masks are taken to hold these ids: 1 cat, 2 dog" in listing.notes[1]
+
+
+def test_the_class_list_sets_the_order_and_catches_typing_errors(tmp_path):
+    write_folder(tmp_path, {**ROWS, "f.jpg": "Dog"})
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    listing = read_folder(params(tmp_path))
+    assert listing.classes == ("dog", "cat")
+    assert listing.entries[1].tags == ("dog", "cat")
+    assert [p.message for p in listing.problems] == [
+        f"{tmp_path / 'tags.csv'} gives image 'f' a tag that is not in the class list "
+        "(did you mean 'dog'?); mend the tag or the list. Got: 'Dog'."
+    ]
+
+
+def test_a_subset_of_classes(tmp_path):
+    write_folder(tmp_path, {"a.jpg": "cat", "b.jpg": "dog;cat", "c.jpg": "cow", "d.jpg": ""})
+    listing = read_folder(params(tmp_path, classes=("cat",), val_share=0))
+    assert [(e.id, e.tags) for e in listing.entries] == [
+        ("a", ("cat",)),
+        ("b", ("cat",)),
+        ("d", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["images/sub/photo.jpg", "sub/photo.jpg", "sub\\photo.jpg", "./sub/photo.jpg", "sub/photo"],
+)
+def test_ways_to_write_a_path(tmp_path, written):
+    write_image(tmp_path / "images" / "sub" / "photo.jpg")
+    (tmp_path / "tags.csv").write_text(f"image,tags\n{written},cat\n")
+    (entry,) = read_folder(params(tmp_path, val_share=0)).entries
+    assert entry.image == f"{tmp_path.as_posix()}/images/sub/photo.jpg"
+    assert entry.id == "photo"
+
+
+def test_names_that_differ_in_unicode_normalisation(tmp_path):
+    write_image(tmp_path / "images" / unicodedata.normalize("NFD", "Köln é.jpg"))
+    (tmp_path / "tags.csv").write_text(
+        f"image,tags\n{unicodedata.normalize('NFC', 'Köln é.jpg')},church\n", encoding="utf-8"
+    )
+    report = check_dataset(params(tmp_path, val_share=0))
+    assert not report.problems
+    assert len(report.manifest) == 1
+
+
+def test_one_folder_a_tag(tmp_path):
+    for file in ("cat/1.jpg", "cat/deep/2.jpg", "dog/1.jpg", "cat, dog/3.jpg"):
+        write_image(tmp_path / "images" / file)
+    (tmp_path / "masks" / "dog").mkdir(parents=True)
+    write_mask(tmp_path / "masks" / "dog" / "1.png", striped_mask((0, 2)))
+    listing = read_folder(params(tmp_path, val_share=0))
+    assert not listing.problems
+    assert {e.id: e.tags for e in listing.entries} == {
+        "cat, dog__3": ("cat", "dog"),
+        "cat__1": ("cat",),
+        "cat__deep__2": ("cat",),
+        "dog__1": ("dog",),
+    }
+    assert [e.id for e in listing.entries if e.mask] == ["dog__1"]
+
+
+def test_folders_of_splits_above_those_of_tags(tmp_path):
+    for file in ("train/cat/1.jpg", "train/dog/2.jpg", "val/cat/3.jpg", "test/4.jpg"):
+        write_image(tmp_path / file)
+    listing = read_folder(params(tmp_path))
+    assert not listing.problems
+    assert [(e.split, e.tags) for e in listing.entries] == [
+        ("test", None),
+        ("train", ("cat",)),
+        ("train", ("dog",)),
+        ("val", ("cat",)),
+    ]
+
+
+def test_images_are_held_out_by_their_ids_alone():
+    entries = [Entry(f"{i}", f"{i}.jpg", "", None) for i in range(200)]
+    tags = {e.id: ("cat",) for e in entries}
+    split = {e.id: e.split for e in hold_out(entries, tags, 0.2)}
+    assert list(split.values()).count("val") == 40
+    assert split == {e.id: e.split for e in hold_out(entries[::-1], tags, 0.2)}
+    more = [*entries, *(Entry(f"new {i}", "", "", None) for i in range(10))]
+    grown = {e.id: e.split for e in hold_out(more, tags, 0.2)}
+    assert sum(grown[id_] != split[id_] for id_ in split) <= 4
+
+
+@quick
+@given(st.lists(st.sets(st.sampled_from("abc")), max_size=20), st.floats(0, 0.99))
+def test_no_class_loses_its_last_training_image(found, share):
+    entries = [Entry(f"{i}", f"{i}.jpg", "", None) for i in range(len(found))]
+    tags = {e.id: tuple(sorted(names)) for e, names in zip(entries, found, strict=True)}
+    train = [e for e in hold_out(entries, tags, share) if e.split == "train"]
+    assert {t for e in train for t in tags[e.id]} == {t for names in found for t in names}
+    assert len(entries) - len(train) <= round(share * len(entries))
+
+
+def test_tags_can_be_read_off_masks(tmp_path):
+    write_folder(tmp_path, {"a.jpg": "a.png", "b.jpg": "b.png"}, header="image,mask")
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "a.png", striped_mask((0, 1, 255)))
+    write_mask(tmp_path / "masks" / "b.png", striped_mask((2, 1)))
+    with pytest.raises(UserError, match=r"classes.txt does not exist, so that ids in masks"):
+        read_folder(params(tmp_path))
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    listing = read_folder(params(tmp_path, val_share=0))
+    assert [e.tags for e in listing.entries] == [("cat",), ("cat", "dog")]
+    assert "derived from the masks" in listing.notes[0]
+
+
+def test_a_mask_drawn_on_the_stored_pixels_is_turned_with_its_image(tmp_path):
+    from PIL import Image
+
+    from weaktr.data.masks import read_mask
+
+    root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    stored = Image.new("RGB", (20, 10), "red")
+    exif = stored.getexif()
+    exif[0x0112] = 6
+    ids = np.arange(200, dtype=np.uint8).reshape(10, 20) % 2
+    ids[0] = 1
+    for name, mask in (("stored", ids), ("shown", np.rot90(ids, -1).copy())):
+        stored.save(root / "images" / f"{name}.jpg", exif=exif)
+        write_mask(root / "masks" / f"{name}.png", mask)
+    (root / "tags.csv").write_text(
+        "image,tags,split,mask\nstored.jpg,cat,train,stored.png\nshown.jpg,cat,val,shown.png\n"
+    )
+    report = check_dataset(params(root))
+    assert [p.kind for p in report.problems] == ["same-content"]
+    assert [(r.width, r.height) for r in report.manifest] == [(10, 20), (10, 20)]
+    masks = report.write_masks(tmp_path / "new")
+    assert masks["shown"].mask == f"{root.as_posix()}/masks/shown.png"
+    assert masks["stored"].mask == f"{tmp_path.as_posix()}/new/stored.png"
+    np.testing.assert_array_equal(read_mask(masks["stored"].mask), np.rot90(ids, -1))
+
+
+def test_real_photographs(voc_animals):
+    report = check_dataset(params(voc_animals), workers=1)
+    assert not report.errors
+    assert report.manifest.classes == ("cat", "cow", "dog", "horse", "person", "sheep")
+    assert len(report.manifest.of_split("train")) == 600
+    assert report.manifest.records[0].id == "2007_000720"
