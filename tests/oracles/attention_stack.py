@@ -6,12 +6,13 @@ averaged (once for each use). It runs on the modules of a `CAMNetwork`, so that 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor
 
 from weaktr.models.cam import CAMLogits, CAMNetwork
+from weaktr.models.fusion import AdaptiveAttentionFusion
 
 
 def softmax_maps(query: Tensor, key: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ def stack_fusion(
     return mean()[:, :classes, prefix:], mean()[:, prefix:, prefix:]
 
 
-def _block(block: Block, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _block(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens, maps and attention output of a block, with explicit attention."""
     B, N, _ = x.shape
     attn = block.attn
@@ -59,6 +60,7 @@ def _block(block: Block, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def stacked_forward(network: CAMNetwork, x: Tensor) -> CAMLogits:
     """`CAMNetwork.forward` the published way (backbones without rotary positions or registers)."""
     backbone, fusion = network.backbone, network.fusion
+    assert isinstance(fusion, AdaptiveAttentionFusion)
     tokens, _, grid = backbone.embed(x)
     maps, outputs = [], []
     for block in backbone.blocks:
