@@ -139,7 +139,60 @@ def test_annotations_without_a_shape_still_give_tags(root):
     file.write_text(json.dumps(content))
     report = check_dataset(params(root))
     assert report.manifest.of_split("val").records[0].tags == ("cat", "dog")
-    assert "1 annotations without a usable polygon" in report.problems[0].message
+    assert "annotations without a usable polygon or run-length code" in report.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value"),
+    [
+        ("images", "height", None),
+        ("images", "file_name", ...),
+        ("annotations", "category_id", 999),
+        ("annotations", "category_id", ...),
+        ("annotations", "segmentation", [["a"] * 6]),
+    ],
+)
+def test_damaged_entries_are_refused(root, where, key, value):
+    file = root / "annotations" / "instances_train2014.json"
+    content = json.loads(file.read_text())
+    if value is ...:
+        del content[where][0][key]
+    else:
+        content[where][0][key] = value
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"is not a sound COCO annotation file \(\w+Error: .*\)"):
+        read_coco(params(root))
+
+
+@pytest.mark.parametrize("segmentation", [{"size": [9, 9], "counts": [0, 81]}, {}, None, 7])
+def test_run_lengths_of_another_size_are_no_shape(root, segmentation):
+    file = root / "annotations" / "instances_train2014.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["segmentation"] = segmentation
+    file.write_text(json.dumps(content))
+    listing = read_coco(params(root))
+    assert [p.kind for p in listing.problems] == ["no-shape"]
+    assert set(np.unique(listing.entries[0].mask.read())) == {0, 1}
+
+
+def test_training_images_without_annotations_are_left_out(root):
+    for split in ("train2014", "val2014"):
+        file = root / "annotations" / f"instances_{split}.json"
+        content = json.loads(file.read_text())
+        image = {"id": 99, "file_name": "none.jpg", "width": WIDTH, "height": HEIGHT}
+        content["images"].append(image)
+        file.write_text(json.dumps(content))
+        write_image(root / split / "none.jpg")
+    listing = read_coco(params(root))
+    assert [e.split for e in listing.entries if e.id == "none"] == ["val"]
+    assert "has no annotation of them" in listing.notes[0]
+
+
+def test_file_names_may_carry_folders(root):
+    file = root / "annotations" / "instances_train2014.json"
+    text = file.read_text()
+    file.write_text(text.replace("COCO_train2014_01.jpg", "train2014/COCO_train2014_01.jpg"))
+    assert len(read_coco(params(root)).entries) == 3
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": [], "categories": []}'])

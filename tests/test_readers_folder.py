@@ -150,6 +150,12 @@ def test_one_folder_a_tag(tmp_path):
     assert [e.id for e in listing.entries if e.mask] == ["dog__1"]
 
 
+def test_links_that_lead_up_do_not_loop(tmp_path):
+    write_image(tmp_path / "cat" / "1.jpg")
+    (tmp_path / "cat" / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert [e.id for e in read_folder(params(tmp_path, val_share=0)).entries] == ["1"]
+
+
 def test_folders_of_splits_above_those_of_tags(tmp_path):
     for file in ("train/cat/1.jpg", "train/dog/2.jpg", "val/cat/3.jpg", "test/4.jpg"):
         write_image(tmp_path / file)

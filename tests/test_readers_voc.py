@@ -142,7 +142,7 @@ def test_a_subset_of_classes_leaves_out_images_and_remaps_masks(tmp_path, other,
         "d": ("dog",),
         "e": ("cat",),
     }
-    assert "1 images carry none of the chosen classes and were left out." in report.notes
+    assert "Images left out because they carry none of the chosen classes: 1." in report.notes
     masks = report.write_masks(tmp_path / "new", listed_as="data/masks")
     assert masks["e"].mask == "data/masks/e.png"
     np.testing.assert_array_equal(

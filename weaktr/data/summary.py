@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from weaktr.data.manifest import Manifest
 
@@ -132,5 +133,5 @@ def _table(
         text = all(isinstance(row[index], str) for row in rows) and index < 2
         table.add_column(name, justify="left" if text else "right")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(str(cell)) for cell in row))  # A class may be called `[b]`.
     return table

@@ -82,7 +82,7 @@ def add_tagged(
         )
     if left_out:
         listing.notes.append(
-            f"{left_out} images carry none of the chosen classes and were left out."
+            f"Images left out because they carry none of the chosen classes: {left_out}."
         )
 
 

@@ -18,7 +18,7 @@ from weaktr.data.listing import Entry, Listing
 from weaktr.data.manifest import check_classes
 from weaktr.data.masks import VOID, Mask
 from weaktr.data.readers.choice import add_tagged, empty_listing
-from weaktr.data.readers.files import existing_folder, without_suffix
+from weaktr.data.readers.files import FileFinder, existing_folder, without_suffix
 from weaktr.errors import UserError
 
 Polygons = tuple[npt.NDArray[np.float64], ...]
@@ -72,7 +72,8 @@ def read_coco(params: DatasetParams) -> Listing:
     `annotations/instances_train2014.json`, its images in `train2014` or `images/train2014`. Classes
     are the file's categories in the order of their ids, made contiguous (COCO's ids have gaps).
 
-    Every annotation gives its image a tag, crowds too. Pixels of a crowd become void where no
+    Every annotation gives its image a tag, crowds too; training images without any annotation are
+    left out (the published list has the 82,081 others). Pixels of a crowd become void where no
     other object is on top, or keep their class, as `params.crowd` says.
 
     Args:
@@ -102,9 +103,12 @@ def read_coco(params: DatasetParams) -> Listing:
             number: listing.mask_ids.get(index, listing.other_becomes)
             for number, index in category.items()
         }
-        entries, tags = _entries(
-            listing, api, path, values=values, split=split, keep_crowds=params.crowd == "keep"
-        )
+        try:
+            entries, tags = _entries(
+                listing, api, path, values=values, split=split, keep_crowds=params.crowd == "keep"
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _malformed(path, error) from None
         by_name = {
             id_: tuple(known[category[number] - 1] for number in sorted(found))
             for id_, found in tags.items()
@@ -137,15 +141,19 @@ def _load(path: Path) -> Any:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             api = COCO(str(path))
-    except (ValueError, KeyError, TypeError, AssertionError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path} is not a COCO annotation file ({type(error).__name__}: {reason}); "
-            "fetch it again."
-        ) from None
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise _malformed(path, error) from None
     if not api.cats or not api.imgs:
         raise UserError(f"{path} has no categories or no images; fetch it again.")
     return api
+
+
+def _malformed(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(
+        f"{path} is not a sound COCO annotation file ({type(error).__name__}: {reason}); "
+        "fetch it again."
+    )
 
 
 def _image_folder(root: Path, path: Path) -> Path:
@@ -176,48 +184,59 @@ def _entries(
         keep_crowds: Whether a crowd's pixels keep their class instead of becoming void.
     """
     folder = _image_folder(path.parent.parent, path)
-    there = {file.name for file in folder.iterdir()}
+    finder = FileFinder(folder)
     entries, tags = [], {}
-    shapeless = 0
+    shapeless = unannotated = 0
     for number in sorted(api.imgs):
         image = api.imgs[number]
-        file = str(image["file_name"])
-        if file not in there:
+        name = str(image["file_name"])
+        annotations = api.imgToAnns.get(number, [])
+        if not annotations and split == "train":
+            unannotated += 1
+            continue
+        file = finder.find(name) or finder.find(name.removeprefix(f"{folder.name}/"))
+        if file is None:
             listing.error(
                 "missing-image",
-                f"{folder / file} does not exist, but {path.name} names it; add the image.",
+                f"{folder / name} does not exist, but {path.name} names it; add the image.",
             )
             continue
-        annotations = api.imgToAnns.get(number, [])
+        height, width = int(image["height"]), int(image["width"])
         # Crowds lie under everything, then large objects under small ones.
         annotations = sorted(annotations, key=lambda a: (-a.get("iscrowd", 0), -a.get("area", 0)))
         shapes = []
         for annotation in annotations:
-            shape = _shape(annotation.get("segmentation"))
+            value = values[annotation["category_id"]]
+            shape = _shape(annotation.get("segmentation"), height, width)
             if shape is None:
                 shapeless += 1
                 continue
             crowd = annotation.get("iscrowd", 0) and not keep_crowds
-            value = values[annotation["category_id"]]
             kept = value in range(1, len(listing.classes) + 1)
             shapes.append((shape, VOID if crowd and kept else value))
         id_ = without_suffix(file).replace("/", "__")
-        mask = PaintedMask(int(image["height"]), int(image["width"]), tuple(shapes))
-        entries.append(Entry(id_, (folder / file).as_posix(), split, (), mask))
+        mask = PaintedMask(height, width, tuple(shapes))
+        entries.append(Entry(id_, finder.path(file), split, (), mask))
         tags[id_] = {annotation["category_id"] for annotation in annotations}
+    if unannotated:
+        listing.notes.append(
+            f"Training images left out because {path.name} has no annotation of them, as the "
+            f"published lists do: {unannotated}."
+        )
     if shapeless:
         listing.warn(
             "no-shape",
-            f"{path} has {shapeless} annotations without a usable polygon or run-length code; "
-            "they give tags but no pixels.",
+            f"{path} has annotations without a usable polygon or run-length code, which give "
+            f"tags but no pixels: {shapeless}.",
         )
     return entries, tags
 
 
-def _shape(segmentation: Any) -> Polygons | RunLengths | None:
+def _shape(segmentation: Any, height: int, width: int) -> Polygons | RunLengths | None:
     """Polygons as arrays (a quarter of the memory of lists), run-length codes as they are."""
-    if isinstance(segmentation, dict) and {"counts", "size"} <= segmentation.keys():
-        return segmentation
+    if isinstance(segmentation, dict):
+        fits = segmentation.get("size") == [height, width] and "counts" in segmentation
+        return segmentation if fits else None
     if not isinstance(segmentation, list):
         return None
     usable = (p for p in segmentation if len(p) >= _SHORTEST_POLYGON and len(p) % 2 == 0)

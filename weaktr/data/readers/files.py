@@ -87,10 +87,18 @@ def existing_folder(root: str | Path, *parts: str) -> Path:
 def _image_files(root: Path) -> Iterable[str]:
     """Image files below the root, without hidden files and folders, relative and posix."""
     for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        prefix = Path(folder).relative_to(root).as_posix()
+        here = Path(folder)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and not _leads_up(here / name)
+        )
+        prefix = here.relative_to(root).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
         for name in names:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (100,000 times)
             if suffix in IMAGE_SUFFIXES and not name.startswith("."):
                 yield prefix + name
+
+
+def _leads_up(folder: Path) -> bool:
+    """Whether the folder is a link to one that it lies in, which would be walked for ever."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
