@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.layers import resample_patch_embed
 from torch import Tensor, nn
 
 from weaktr.config import BackboneParams
@@ -60,13 +61,23 @@ def test_the_final_norm_of_a_pooled_model_is_found(tmp_path: Path) -> None:
     assert torch.equal(load(tmp_path / "w.safetensors", name=name).norm.weight, norm)
 
 
-def test_another_patch_and_grid_are_resampled(tmp_path: Path) -> None:
-    big = timm.create_model("vit_tiny_patch16_384", depth=1, num_classes=0)
-    save_file(big.state_dict(), tmp_path / "w.safetensors")
+def test_the_file_keeps_its_grid_and_its_patch_where_they_are_asked_for(tmp_path: Path) -> None:
+    own = timm.create_model(NAME, depth=1, num_classes=0, img_size=64, patch_size=8)
+    save_file(own.state_dict(), tmp_path / "w.safetensors")
     backbone = load(tmp_path / "w.safetensors", patch_size=8)
-    assert backbone.pos_embed.shape == (1, 197, 192)
-    assert torch.equal(backbone.pos_embed[:, 0], big.pos_embed[:, 0])
-    assert backbone.patch_embed.proj.weight.shape == (192, 3, 8, 8)
+    assert backbone.position_grid == (8, 8)
+    for key, value in own.state_dict().items():
+        assert torch.equal(backbone.state_dict()[key], value), key
+    x = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(backbone(x).patches, own.forward_features(x)[:, 1:])
+
+
+def test_another_patch_is_resampled_once(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    save_file(state, tmp_path / "w.safetensors")
+    backbone = load(tmp_path / "w.safetensors", patch_size=8)
+    kernel = resample_patch_embed(state["patch_embed.proj.weight"], [8, 8])
+    torch.testing.assert_close(backbone.patch_embed.proj.weight, kernel)
+    assert torch.equal(backbone.pos_embed, state["pos_embed"])
 
 
 def test_jax_weights_load(tmp_path: Path) -> None:

@@ -121,10 +121,6 @@ class Backbone(nn.Module):
         """Side of a patch in pixels."""
         return self.patch_embed.proj.kernel_size[0]
 
-    def set_patch_size(self, side: int) -> None:
-        """Resamples the patch kernel (FlexiViT's pseudo-inverse); positions keep their own grid."""
-        self.patch_embed.set_input_size(patch_size=side)
-
     def set_position_grid(self, grid: tuple[int, int]) -> None:
         """Resamples learned positions to another native grid, `(h, w)` in patches, for good."""
         if self.pos_embed is not None:
@@ -266,22 +262,22 @@ def build_backbone(
         **sizes,
     )
     _check_plain(vit, params.name, section)
+    if params.patch_size is not None:  # resamples the kernel, and keeps the grid of positions
+        image = tuple(params.patch_size * side for side in vit.patch_embed.grid_size)
+        vit.set_input_size(image, (params.patch_size, params.patch_size))
     if weights not in ("hub", "none"):
         load_local(vit, weights, section=section)
     if layer_norm_eps is not None:
         for module in vit.modules():
             if isinstance(module, nn.LayerNorm):
                 module.eps = layer_norm_eps
-    backbone = Backbone(
+    return Backbone(
         vit,
         positions=positions,
         num_class_tokens=num_class_tokens,
         copy_class_token=weights != "none",
         final_norm=final_norm,
     )
-    if params.patch_size is not None and params.patch_size != backbone.patch_size:
-        backbone.set_patch_size(params.patch_size)
-    return backbone
 
 
 def _check_plain(vit: Any, name: str, section: str) -> None:

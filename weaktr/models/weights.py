@@ -1,6 +1,7 @@
 """Pretrained weights for a timm ViT: from the hub by name, or strictly from a local file."""
 
 import difflib
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -86,7 +87,7 @@ def load_local(vit: Any, path: str | Path, *, section: str) -> None:
     """Loads a file into a timm ViT; every tensor must find its place.
 
     timm's own conversion of foreign layouts applies (DINOv2, DINOv3, OpenAI CLIP, big_vision, ...),
-    and so does its resampling of the patch kernel and of the position embedding to the model's.
+    and so does its resampling of the patch kernel to the model's. Positions keep the file's grid.
 
     Args:
         vit: `VisionTransformer` or `Eva`, changed in place.
@@ -105,8 +106,10 @@ def load_local(vit: Any, path: str | Path, *, section: str) -> None:
         _load_npz(vit, path, section)
         return
     convert = eva.checkpoint_filter_fn if isinstance(vit, Eva) else _convert_vit
+    state = read_tensors(path)
+    _adopt_grid(vit, state)
     try:
-        state = convert(read_tensors(path), vit)
+        state = convert(state, vit)
     except (KeyError, RuntimeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{section}.weights: the weights in {path} are not of this kind of ViT. Got: {error}"
@@ -124,6 +127,17 @@ def load_local(vit: Any, path: str | Path, *, section: str) -> None:
 def _convert_vit(state: dict[str, Tensor], vit: VisionTransformer) -> dict[str, Tensor]:
     # DeiT III keeps its layer scale as gamma_1; the others have no such names.
     return vision_transformer.checkpoint_filter_fn(state, vit, adapt_layer_scale=True)
+
+
+def _adopt_grid(vit: Any, state: dict[str, Tensor]) -> None:
+    """Gives the model the grid of a file's positions, so that they are not resampled twice."""
+    positions = state.get("pos_embed")
+    if vit.pos_embed is None or positions is None or positions.ndim != 3:
+        return
+    h, w = vit.patch_embed.grid_size
+    side = math.isqrt(max(0, positions.shape[1] - (vit.pos_embed.shape[1] - h * w)))
+    if side**2 + vit.pos_embed.shape[1] - h * w == positions.shape[1] and side > 0:
+        vit.set_input_size(tuple(side * patch for patch in vit.patch_embed.patch_size))
 
 
 def _load_npz(vit: Any, path: Path, section: str) -> None:
