@@ -11,6 +11,9 @@ from torch import Tensor
 
 GOLDENS = Path(__file__).parent / "goldens"
 
+ERRORS: dict[tuple[str, str], float] = {}
+"""Relative error of every tensor compared so far, by case and name."""
+
 
 @dataclass(frozen=True)
 class GoldenCase:
@@ -27,7 +30,9 @@ class GoldenCase:
         golden = self.tensors[name]
         assert value.shape == golden.shape, (name, tuple(value.shape), tuple(golden.shape))
         difference = (value.detach().double() - golden.double()).abs().max()
-        return float(difference / golden.double().abs().max())
+        error = float(difference / golden.double().abs().max())
+        ERRORS[self.name, name] = max(error, ERRORS.get((self.name, name), 0.0))
+        return error
 
     def check(self, name: str, value: Tensor) -> None:
         """Asserts that a value equals the golden one within the case's tolerance."""

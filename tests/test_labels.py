@@ -11,14 +11,13 @@ from tests.oracles import labels as oracle
 from weaktr.cams import PatchCAMs
 from weaktr.config import CrfParams
 from weaktr.errors import UserError
+from weaktr.label_export import pseudo_label
 from weaktr.labels import (
     COARSE,
     FINE,
     FUSED,
     cam_to_label,
-    pseudo_label,
     refine_multi_scale,
-    shape_batches,
 )
 from weaktr.models.cam import CAMMaps
 from weaktr.sweep import BackgroundSweep
@@ -113,12 +112,6 @@ def test_images_smaller_than_a_patch_pass() -> None:
 def test_images_of_two_shapes_are_refused(images: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="one shape"):
         refine_multi_scale(StandIn(), [images[0], images[1][:20]], [[0], [0]])
-
-
-def test_shape_batches() -> None:
-    a, b = (3, 4), (4, 3)
-    assert shape_batches([a, b, a, a, b], 2) == [[0, 2], [3], [1, 4]]
-    assert shape_batches([], 2) == []
 
 
 @pytest.fixture

@@ -185,6 +185,12 @@ def test_every_parameter_is_optimised_and_the_encoder_slower() -> None:
         groups = decoder_optimizer(model, DecoderParams(optimizer=kind)).param_groups
         assert [group["lr_scale"] for group in groups] == [0.1, 1.0]
         assert [sum(p.numel() for p in group["params"]) for group in groups] == [9, 16]
-    (group,) = cam_optimizer(model, CamParams()).param_groups
-    assert sum(p.numel() for p in group["params"]) == 25
-    assert group["weight_decay"] == 0.03
+
+
+def test_the_pretrained_blocks_of_the_cam_network_can_learn_slower() -> None:
+    model = nn.ModuleDict({"backbone": nn.ModuleDict({"blocks": nn.Linear(2, 3)})})
+    model["head"] = nn.Linear(3, 4)
+    groups = cam_optimizer(model, CamParams(backbone_lr_scale=0.2)).param_groups
+    assert [group["lr_scale"] for group in groups] == [0.2, 1.0]
+    assert [sum(p.numel() for p in group["params"]) for group in groups] == [9, 16]
+    assert [group["weight_decay"] for group in groups] == [0.03, 0.03]

@@ -136,6 +136,8 @@ class CamParams(Section):
     """Batches whose gradients are summed before one optimiser step."""
     lr: Positive = 6e-4
     """For 512 images a step; scaled by (batch_size * accumulate) / 512."""
+    backbone_lr_scale: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    """Rate of the backbone's blocks and patch embedding, as a share of `lr` (published: 1)."""
     weight_decay: NonNegative = 0.03
     warmup_epochs: CountOrZero = 5
     warmup_lr: NonNegative = 1e-6

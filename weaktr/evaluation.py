@@ -12,11 +12,11 @@ from weaktr.config import EvaluationParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_mask, write_mask
-from weaktr.labels import shape_batches
 from weaktr.metrics import ConfusionMatrix
 from weaktr.models.segmenter import Segmenter
 from weaktr.progress import track
 from weaktr.segmentation import segment
+from weaktr.streams import shape_batches
 
 BATCH = 8
 """Images of equal shape that are segmented together."""

@@ -4,11 +4,11 @@ Memory holds a few batches however many images there are. Masks, where there are
 compared with; with `background_score: sweep` they also choose the score, and the result says so.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from weaktr.cams import PatchCAMs
-from weaktr.config import LabelParams
+from weaktr.config import CrfParams, LabelParams
+from weaktr.crf import refine_with_crf
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_mask, write_mask
@@ -26,13 +27,13 @@ from weaktr.labels import (
     FINE,
     FUSED,
     CAMKind,
-    pseudo_label,
+    cam_to_label,
     refine_multi_scale,
-    shape_batches,
 )
 from weaktr.metrics import ConfusionMatrix, scores
 from weaktr.models.cam import CAMNetwork
 from weaktr.progress import track
+from weaktr.streams import map_ahead, shape_batches
 from weaktr.sweep import BackgroundSweep
 
 BATCH = 8
@@ -61,6 +62,14 @@ class LabelMetrics:
     measured: int = 0
     miou: dict[str, float] = field(default_factory=dict)
     optimum: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class _Job(NamedTuple):
+    """An image to label, at its working size, and its CAMs."""
+
+    record: Record
+    image: Pixels
+    cams: PatchCAMs
 
 
 @torch.inference_mode()
@@ -93,46 +102,77 @@ def export_labels(
     fixed = params.background_score if isinstance(params.background_score, float) else None
     thresholds = sorted({i / 100 for i in range(1, 100)} | ({fixed} if fixed else set()))
     sweeps = {seed: BackgroundSweep(len(names), thresholds) for seed in SEEDS}
-    confusion = ConfusionMatrix(len(names) + 1)
-    measured = 0
+    measured = [record for record in manifest.records if record.id in masks]
 
-    def label(record: Record, image: Pixels, cams: PatchCAMs, score: float) -> None:
-        ids = pseudo_label(cams, image, background_score=score, crf=params.crf)
+    def cams_in_batches() -> Iterator[_Job]:
+        for record, image, by_seed in _cams(model, manifest, params):
+            cams = by_seed["fine" if params.affinity else "fused"]
+            cams.save(cam_folder / f"{record.id}.safetensors")
+            if record.id in masks:
+                truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
+                for seed, sweep in sweeps.items():
+                    sweep.update(by_seed[seed].full(), by_seed[seed].classes, truth)
+            yield _Job(record, image, cams)
+
+    def cams_from_disk() -> Iterator[_Job]:
+        for record in track(manifest.records, "labels"):
+            cams = PatchCAMs.load(cam_folder / f"{record.id}.safetensors")
+            yield _Job(record, _working_image(record, params), cams)
+
+    if fixed is not None:
+        score, jobs = fixed, cams_in_batches()
+    else:
+        for _ in cams_in_batches():
+            pass
+        score, jobs = _swept_score(sweeps, params, len(measured)), cams_from_disk()
+
+    def label(job: _Job) -> None:
+        record = job.record
+        ids = pseudo_label(job.cams, job.image, background_score=score, crf=params.crf)
         if ids.shape != (record.height, record.width):
             ids = _resized(ids, (record.width, record.height), Image.Resampling.NEAREST)
         write_mask(label_folder / f"{record.id}.png", ids)
 
     with ThreadPoolExecutor(threads) as pool:
-        jobs = _Jobs(pool, limit=4 * threads + BATCH)
-        for record, image, by_seed in _cams(model, manifest, params):
-            cams = by_seed["fine" if params.affinity else "fused"]
-            cams.save(cam_folder / f"{record.id}.safetensors")
-            if record.id in masks:
-                measured += 1
-                truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
-                for seed, sweep in sweeps.items():
-                    sweep.update(by_seed[seed].full(), by_seed[seed].classes, truth)
-            if fixed is not None:
-                jobs.submit(label, record, image, cams, fixed)
-        score = fixed if fixed is not None else _swept_score(sweeps, params, measured)
-        if fixed is None:
-            for record in track(manifest.records, "labels"):
-                cams = PatchCAMs.load(cam_folder / f"{record.id}.safetensors")
-                jobs.submit(label, record, _working_image(record, params), cams, score)
-        jobs.finish()
+        for _ in map_ahead(pool, label, jobs, ahead=4 * threads):
+            pass
 
-    result = LabelMetrics(score, images=len(manifest.records), measured=measured)
+    result = LabelMetrics(score, images=len(manifest.records), measured=len(measured))
     if measured:
-        for record in manifest.records:
-            if record.id in masks:
-                prediction = read_mask(label_folder / f"{record.id}.png")
-                truth = read_mask(masks[record.id])
-                confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
+        confusion = ConfusionMatrix(len(names) + 1)
+        for record in measured:
+            prediction = read_mask(label_folder / f"{record.id}.png")
+            truth = read_mask(masks[record.id])
+            confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
         at_score = thresholds.index(score)
         result.miou = {seed: float(sweep.miou()[at_score]) for seed, sweep in sweeps.items()}
         result.miou["pseudo_labels"] = scores(confusion.matrix(), ("background", *names)).mean_iou
         result.optimum = {seed: sweep.best()._asdict() for seed, sweep in sweeps.items()}
     return result
+
+
+def pseudo_label(
+    cams: PatchCAMs,
+    image: npt.NDArray[np.uint8],
+    *,
+    background_score: float,
+    crf: CrfParams,
+) -> npt.NDArray[np.uint8]:
+    """The pseudo-label of one image.
+
+    Args:
+        cams: CAMs of its tags.
+        image: The image, RGB uint8 `[H, W, 3]`.
+        background_score: Score of the background at every pixel.
+        crf: Dense CRF that sharpens the label map; backend `none` leaves it as it is.
+
+    Returns:
+        uint8 `[H, W]`: 0 background, class + 1 elsewhere; all background if there are no tags.
+    """
+    label = cam_to_label(cams.full(), cams.classes, background_score).cpu().numpy()
+    if crf.backend == "none":
+        return label
+    return refine_with_crf(image, label, classes=cams.classes, params=crf)
 
 
 def _cams(
@@ -185,23 +225,3 @@ def _swept_score(
             "give a number, 0.43 for example."
         )
     return sweeps["fine" if params.affinity else "fused"].best().background_score
-
-
-class _Jobs:
-    """Runs jobs in a pool with a bound on how many wait, and raises their errors."""
-
-    def __init__(self, pool: ThreadPoolExecutor, limit: int) -> None:
-        self.pool = pool
-        self.limit = limit
-        self.waiting: deque[Future[None]] = deque()
-
-    def submit(self, job: Callable[..., None], *arguments: object) -> None:
-        """Queues a job; waits for the oldest one while too many are open."""
-        while len(self.waiting) >= self.limit:
-            self.waiting.popleft().result()
-        self.waiting.append(self.pool.submit(job, *arguments))
-
-    def finish(self) -> None:
-        """Waits for all."""
-        while self.waiting:
-            self.waiting.popleft().result()

@@ -1,4 +1,4 @@
-"""Pseudo-labels from image-level tags: multi-scale CAMs, affinity, background score, dense CRF.
+"""From a CAM network to label maps: multi-scale CAMs, affinity, background score.
 
 The steps and their order follow WeakTr (arXiv 2304.01184, section III-B), batched: a scale and its
 flip go through the network together, as do images of equal shape, and only the maps of present
@@ -15,8 +15,6 @@ from PIL import Image
 from torch import Tensor
 
 from weaktr.cams import PatchCAMs
-from weaktr.config import CrfParams
-from weaktr.crf import refine_with_crf
 from weaktr.models.cam import CAMNetwork
 
 SCORE_MARGIN = 2.0**-23
@@ -84,50 +82,6 @@ def cam_to_label(cams: Tensor, classes: Sequence[int], background_score: float) 
     ids = torch.tensor(classes, device=cams.device).add(1).to(torch.uint8)
     label = ids[index.long()]
     return label.mul_(score > foreground_limit(background_score))
-
-
-def pseudo_label(
-    cams: PatchCAMs,
-    image: npt.NDArray[np.uint8],
-    *,
-    background_score: float,
-    crf: CrfParams,
-) -> npt.NDArray[np.uint8]:
-    """The pseudo-label of one image.
-
-    Args:
-        cams: CAMs of its tags.
-        image: The image, RGB uint8 `[H, W, 3]`.
-        background_score: Score of the background at every pixel.
-        crf: Dense CRF that sharpens the label map; backend `none` leaves it as it is.
-
-    Returns:
-        uint8 `[H, W]`: 0 background, class + 1 elsewhere; all background if there are no tags.
-    """
-    label = cam_to_label(cams.full(), cams.classes, background_score).cpu().numpy()
-    if crf.backend == "none":
-        return label
-    return refine_with_crf(image, label, classes=cams.classes, params=crf)
-
-
-def shape_batches(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[list[int]]:
-    """Indices of images in batches of one shape each.
-
-    Args:
-        shapes: Shape of every image.
-        batch_size: Most images a batch.
-
-    Returns:
-        Batches in the order in which each shape first occurs; every index occurs once.
-    """
-    groups: dict[tuple[int, int], list[int]] = {}
-    for i, shape in enumerate(shapes):
-        groups.setdefault(shape, []).append(i)
-    return [
-        group[start : start + batch_size]
-        for group in groups.values()
-        for start in range(0, len(group), batch_size)
-    ]
 
 
 def scaled_input(model: CAMNetwork, image: npt.NDArray[np.uint8], scale: float) -> Tensor:

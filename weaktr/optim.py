@@ -7,10 +7,21 @@ from weaktr.config import CamParams, DecoderParams
 
 
 def cam_optimizer(model: nn.Module, params: CamParams) -> torch.optim.Optimizer:
-    """AdamW over every parameter: as published, biases and norms decay like the rest."""
-    return torch.optim.AdamW(
-        model.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True
-    )
+    """AdamW over every parameter: as published, biases and norms decay like the rest.
+
+    Args:
+        model: The CAM network; the blocks and patch embedding of its backbone form the first
+            group, whose rate is `backbone_lr_scale` times that of class tokens, head and fusion.
+        params: The `cam` section.
+    """
+    pretrained = ("backbone.blocks.", "backbone.patch_embed.")
+    blocks = [p for name, p in model.named_parameters() if name.startswith(pretrained)]
+    others = [p for name, p in model.named_parameters() if not name.startswith(pretrained)]
+    groups = [
+        {"params": blocks, "lr_scale": params.backbone_lr_scale},
+        {"params": others, "lr_scale": 1.0},
+    ]
+    return torch.optim.AdamW(groups, lr=params.lr, weight_decay=params.weight_decay, fused=True)
 
 
 def decoder_optimizer(model: nn.Module, params: DecoderParams) -> torch.optim.Optimizer:

@@ -1,7 +1,7 @@
 """Many items through slow steps, side by side, with a bound on how many are held."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
@@ -73,3 +73,23 @@ def equal_shape_batches(
             waiting -= len(batch) * first[0] * first[1]
             yield batch
     yield from groups.values()
+
+
+def shape_batches(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[list[int]]:
+    """Indices of images in batches of one shape each.
+
+    Args:
+        shapes: Shape of every image.
+        batch_size: Most images a batch.
+
+    Returns:
+        Batches in the order in which each shape first occurs; every index occurs once.
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(i)
+    return [
+        group[start : start + batch_size]
+        for group in groups.values()
+        for start in range(0, len(group), batch_size)
+    ]
