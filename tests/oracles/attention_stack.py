@@ -6,7 +6,7 @@ averaged (once for each use). It runs on the modules of a `CAMNetwork`, so that 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,8 +57,21 @@ def _block(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x)))), maps, output
 
 
-def stacked_forward(network: CAMNetwork, x: Tensor) -> CAMLogits:
-    """`CAMNetwork.forward` the published way (backbones without rotary positions or registers)."""
+class StackedMaps(NamedTuple):
+    """What the published forward pass has in hand before its heads."""
+
+    classes: Tensor
+    """Class tokens `[B, C, D]`."""
+    coarse: Tensor
+    """`[B, C, h, w]`, before ReLU."""
+    cross: Tensor
+    """`[B, C, P]`."""
+    affinity: Tensor
+    """`[B, P, P]`."""
+
+
+def stacked_maps(network: CAMNetwork, x: Tensor) -> StackedMaps:
+    """The maps, from whole stacks (backbones without rotary positions or registers)."""
     backbone, fusion = network.backbone, network.fusion
     assert isinstance(fusion, AdaptiveAttentionFusion)
     tokens, _, grid = backbone.embed(x)
@@ -77,8 +90,12 @@ def stacked_forward(network: CAMNetwork, x: Tensor) -> CAMLogits:
     features = stack.view(L, B, N, D // H, H).permute(1, 4, 0, 2, 3).contiguous()  # [B, H, L, N, d]
     pooled = features.amax(dim=3) if fusion.pool == "max" else features.mean(dim=3)
     weights = fusion.head_ffn(fusion.feature_ffn(pooled).flatten(1))
+    return StackedMaps(classes, coarse, *stack_fusion(weights, maps, C, C))
 
-    cross, affinity = stack_fusion(weights, maps, C, C)
+
+def stacked_forward(network: CAMNetwork, x: Tensor) -> CAMLogits:
+    """`CAMNetwork.forward` the published way."""
+    classes, coarse, cross, affinity = stacked_maps(network, x)
     cam = cross.view_as(coarse) * coarse.detach().clone().relu()
     fine = affinity[:, None] @ cam.flatten(2)[..., None]  # [B, C, P, 1]
     return CAMLogits(classes.mean(-1), coarse.mean(dim=(2, 3)), fine.mean(dim=(2, 3)))
