@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from weaktr.config import CrfParams
 from weaktr.data.masks import VOID
@@ -138,13 +139,21 @@ def _lattice_marginals(
         [build_lattice(position / params.gaussian_sxy), build_lattice(bilateral)],
         [params.gaussian_compat, params.bilateral_compat],
     )
-    log_prior = torch.from_numpy(-unary).to(device)
-    base = log_prior.t().contiguous()
-    marginals = log_prior.softmax(0)
+    log_prior = torch.from_numpy(-unary).to(device).t().contiguous()
+    marginals = _softmax(log_prior)
     for _ in range(params.iterations):
-        logits = kernels.add_to(base, marginals.t().contiguous())
-        marginals = logits.t().contiguous().softmax(0)
-    result: npt.NDArray[np.float32] = marginals.cpu().numpy()
+        marginals = _softmax(kernels.add_to(log_prior, marginals))
+    return marginals.t().cpu().numpy()
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Softmax over the labels of `[N, K]`; a CPU is slow at rows shorter than its vectors."""
+    if logits.device.type != "cpu" or logits.shape[1] >= 16:
+        return logits.softmax(1)
+    by_label = torch.stack(logits.unbind(1)).softmax(0)
+    result = torch.empty_like(logits)
+    for column, label in zip(result.unbind(1), by_label, strict=True):
+        column.copy_(label)
     return result
 
 

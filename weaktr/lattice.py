@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,11 +25,11 @@ class Lattice:
     """The vertices that N points of d features touch, and how these are linked.
 
     Attributes:
-        corners: int32 `[N, d + 1]`, the vertices of each point's simplex.
-        weights: float32 `[N, d + 1]`, barycentric weights of these.
-        starts: int64 `[M + 1]`: vertex v is a corner at `places[starts[v]:starts[v + 1]]`.
-        places: int64 `[N * (d + 1)]`, positions in the flattened `corners`, sorted by vertex.
-        neighbours: int64 `[d + 1, 2, M]`, the vertices before and after each on every axis; its
+        corners: int32 `[d + 1, N]`, the vertices of each point's simplex.
+        weights: float32 `[d + 1, N]`, barycentric weights of these.
+        starts: int32 `[M + 1]`: vertex v is a corner at `places[starts[v]:starts[v + 1]]`.
+        places: int32 `[(d + 1) * N]`, positions in the flattened `corners`, sorted by vertex.
+        neighbours: int32 `[d + 1, 2, M]`, the vertices before and after each on every axis; its
             own index where there is none.
     """
 
@@ -40,6 +41,7 @@ class Lattice:
 
     @property
     def num_vertices(self) -> int:
+        """M."""
         return len(self.starts) - 1
 
 
@@ -56,23 +58,22 @@ class KernelSum:
     """
 
     def __init__(self, lattices: Sequence[Lattice], weights: Sequence[float]) -> None:
-        corners, corner_weights, starts, points, point_weights = [], [], [], [], []
+        corners: list[Tensor] = []
+        corner_weights: list[Tensor] = []
+        starts, points, point_weights = [], [], []
+        count = lattices[0].corners.shape[1]
         first_vertex, first_place = 0, 0
         for lattice, weight in zip(lattices, weights, strict=True):
-            size = lattice.corners.shape[1]
-            scale = _symmetric_scale(lattice)[:, None]
-            corners.append(lattice.corners + first_vertex)
-            corner_weights.append(weight * _attenuation(size) * scale * lattice.weights)
+            scaled = lattice.weights * _symmetric_scale(lattice)
+            corners.extend(lattice.corners + first_vertex)
+            corner_weights.extend(weight * _attenuation(len(scaled)) * scaled)
             starts.append(lattice.starts[:-1] + first_place)
-            points.append(lattice.places // size)
-            point_weights.append((scale * lattice.weights).flatten()[lattice.places])
+            points.append(lattice.places % count)
+            point_weights.append(scaled.flatten().index_select(0, lattice.places))
             first_vertex += lattice.num_vertices
             first_place += len(lattice.places)
         starts.append(starts[0].new_tensor([first_place]))
-        count = len(lattices[0].corners)
-        self.slice = _fixed_rows(
-            torch.cat(corners, 1), torch.cat(corner_weights, 1), (count, first_vertex)
-        )
+        self.slice = _fixed_rows(corners, corner_weights, (count, first_vertex))
         self.splat = _csr(
             torch.cat(starts), torch.cat(points), torch.cat(point_weights), (first_vertex, count)
         )
@@ -96,61 +97,71 @@ def build_lattice(features: Tensor) -> Lattice:
         UserError: If the features spread so far that lattice coordinates overflow 64 bits.
     """
     keys, weights, steps = _simplices(features)
-    size = len(features) + 1
-    vertex_keys, starts, places, corners = _number_vertices(keys)
+    vertex_keys, starts, places, corners = _number_vertices(keys.flatten())
     neighbours = [_axis_neighbours(vertex_keys, step) for step in steps]
-    return Lattice(corners.view(-1, size), weights, starts, places, torch.stack(neighbours))
+    return Lattice(corners.view_as(keys), weights, starts, places, torch.stack(neighbours))
 
 
 def _simplices(features: Tensor) -> tuple[Tensor, Tensor, list[int]]:
     """Vertices and weights of the simplex around each point.
 
     Returns:
-        keys: int64 `[N, d + 1]`, the lattice coordinates of each vertex packed in one number.
-        weights: float32 `[N, d + 1]`.
+        keys: int64 `[d + 1, N]`, the lattice coordinates of each vertex packed in one number.
+        weights: float32 `[d + 1, N]`.
         steps: For each of the d + 1 axes, what a step along it adds to a packed key.
     """
     d = len(features)
     elevated = _elevate(features)
-    # The nearest point whose coordinates are all multiples of d + 1, and which of its simplices.
+    # The nearest point whose coordinates are all multiples of d + 1, and which of its simplices:
+    # `rank` counts, for each axis, those with a larger residual (and equal ones before it).
     rounded = (elevated * (1 / (d + 1))).round_()
     origin = rounded * (d + 1)
-    rest = elevated - origin
-    rank = torch.zeros(rest.shape, dtype=torch.int8, device=rest.device)
+    residual = elevated - origin
+    rank = torch.arange(d + 1, dtype=torch.int8, device=origin.device)[:, None].repeat(
+        1, origin.shape[1]
+    )
     for i in range(d):
-        lower = rest[i] < rest[i + 1 :]
+        lower = (residual[i] < residual[i + 1 :]).view(torch.int8)
         rank[i] += lower.sum(0, dtype=torch.int8)
-        rank[i + 1 :] += ~lower
+        rank[i + 1 :] -= lower
+    # Back to the plane of zero sum.
     rank += rounded.sum(0).to(torch.int8)
-    wrap = ((rank < 0).to(torch.int8) - (rank > d).to(torch.int8)) * (d + 1)
+    wrap = ((rank < 0).view(torch.int8) - (rank > d).view(torch.int8)).mul_(d + 1)
     rank += wrap
     origin += wrap
     # Barycentric weights are gaps between the sorted residuals.
-    position = (d - rank).long()
-    residuals = torch.empty_like(rest).scatter_(0, position, (elevated - origin) * (1 / (d + 1)))
-    weights = torch.empty_like(residuals)
-    weights[0] = residuals[0] + 1 - residuals[d]
-    torch.sub(residuals[1:], residuals[:-1], out=weights[1:])
+    place = (d - rank).long()
+    residual = (elevated - origin).mul_(1 / (d + 1))
+    ordered = torch.empty_like(residual).scatter_(0, place, residual)
+    weights = torch.empty_like(ordered)
+    weights[0] = ordered[0] + 1 - ordered[d]
+    torch.sub(ordered[1:], ordered[:-1], out=weights[1:])
     # Coordinates of vertex r are origin + r, less d + 1 where rank > d - r; the last is implied.
     strides = _strides(origin[:-1])
-    stride = torch.tensor([*strides, 0], device=rest.device)
-    low = origin.amin(1, keepdim=True)
-    keys = torch.empty(rest.shape, dtype=torch.int64, device=rest.device)
-    keys[0] = ((origin - low).long() * stride[:, None]).sum(0)
-    dropped = torch.empty_like(keys).scatter_(0, position, stride[:, None].expand_as(keys))
-    for r in range(1, d + 1):
-        keys[r] = keys[r - 1] + sum(strides) - (d + 1) * dropped[r - 1]
+    keys = torch.empty(origin.shape, dtype=torch.int64, device=origin.device)
+    keys[0] = 0
+    for i, stride in enumerate(strides):
+        keys[0].add_((origin[i] - origin[i].min()).long(), alpha=stride)
+    falls = torch.tensor([*strides, 0], device=origin.device)[:, None] * (d + 1)
+    fall = torch.empty_like(keys).scatter_(0, place, falls.expand_as(keys))
+    for r in range(d):
+        torch.sub(keys[r] + sum(strides), fall[r], out=keys[r + 1])
     steps = [(d + 1) * stride - sum(strides) for stride in [*strides, 0]]
-    return keys.t().contiguous(), weights.t().contiguous(), steps
+    return keys, weights, steps
 
 
 def _elevate(features: Tensor) -> Tensor:
-    """Maps `[d, N]` to the hyperplane of zero sum `[d + 1, N]`, at the scale of unit variance."""
+    """Maps `[d, N]` to the hyperplane of zero sum `[d + 1, N]`, at the scale of unit variance.
+
+    Points often lie exactly between two simplices, and a vertex of no weight still takes part in
+    the blur. So this rounds where pydensecrf rounds, the scale included.
+    """
     d = len(features)
+    unit = float(np.float32(math.sqrt(2 / 3) * (d + 1)))
     elevated = features.new_empty(d + 1, features.shape[1])
     partial = torch.zeros_like(features[0])
     for i in range(d, 0, -1):
-        scaled = features[i - 1] * (math.sqrt(2 / 3) * (d + 1) / math.sqrt(i * (i + 1)))
+        scaled = features[i - 1] * (1 / math.sqrt(i * (i + 1)) * unit)
         elevated[i] = partial - i * scaled
         partial = partial + scaled
     elevated[0] = partial
@@ -171,31 +182,49 @@ def _strides(origin: Tensor) -> list[int]:
 
 
 def _number_vertices(keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Numbers the distinct keys in ascending order.
+    """Numbers the distinct ones of some keys in ascending order.
 
     Returns:
         The M distinct keys; `starts` and `places` of `Lattice`; int32 vertex of each key.
     """
-    ordered, places = keys.flatten().sort(stable=True)
+    ordered, places = _sort(keys)
     is_new = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[1:], ordered[:-1], out=is_new[1:])
     starts = is_new.nonzero().flatten()
     vertex = is_new.cumsum(0, dtype=torch.int32).sub_(1)
     corners = torch.empty_like(vertex).scatter_(0, places, vertex)
     end = starts.new_tensor([len(ordered)])
-    return ordered[starts], torch.cat([starts, end]), places, corners
+    return ordered[starts], torch.cat([starts, end]).int(), places.int(), corners
+
+
+def _sort(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Sorted keys and where they came from, equal keys in their order."""
+    bits = len(keys).bit_length()
+    if keys.device.type != "cpu" or int(keys.max()) >> (63 - bits):
+        ordered, places = keys.sort(stable=True)
+        return ordered, places
+    # Numpy sorts plain numbers several times faster than anything sorts numbers with indices.
+    packed = torch.from_numpy(np.sort((keys << bits | torch.arange(len(keys))).numpy()))
+    return packed >> bits, packed & (2**bits - 1)
 
 
 def _axis_neighbours(vertex_keys: Tensor, step: int) -> Tensor:
     """Vertices before and after each on one axis `[2, M]`; its own index where there is none."""
-    own = torch.arange(len(vertex_keys), device=vertex_keys.device)
+    own = torch.arange(len(vertex_keys), dtype=torch.int32, device=vertex_keys.device)
     wanted = vertex_keys + step
-    after = torch.searchsorted(vertex_keys, wanted).clamp_(max=len(own) - 1)
-    exists = vertex_keys[after] == wanted
-    after = torch.where(exists, after, own)
+    after = _search(vertex_keys, wanted).clamp_(max=len(own) - 1)
+    exists = vertex_keys.index_select(0, after) == wanted
+    after = torch.where(exists, after.int(), own)
     before = own.clone()
     before[after[exists]] = own[exists]
     return torch.stack([before, after])
+
+
+def _search(ordered: Tensor, wanted: Tensor) -> Tensor:
+    """`torch.searchsorted`; numpy's is faster as it makes use of the order of `wanted`."""
+    if ordered.device.type != "cpu":
+        return torch.searchsorted(ordered, wanted)
+    return torch.from_numpy(np.searchsorted(ordered.numpy(), wanted.numpy()))
 
 
 def _attenuation(size: int) -> float:
@@ -205,49 +234,63 @@ def _attenuation(size: int) -> float:
 
 def _symmetric_scale(lattice: Lattice) -> Tensor:
     """Diagonal of D: `(G 1)^(-1/2)` at every point `[N]`."""
-    size = lattice.corners.shape[1]
     flat = lattice.corners.flatten()
-    mass = torch.bincount(flat, lattice.weights.flatten(), lattice.num_vertices)
+    mass = torch.bincount(flat, lattice.weights.flatten(), lattice.num_vertices).float()
     own = torch.arange(len(mass), device=mass.device)
     for sides in lattice.neighbours:
-        share = sum(mass[side] * (side != own) for side in sides)
-        mass = mass + 0.5 * share
-    total = (mass.float()[flat].view(-1, size) * lattice.weights).sum(1) * _attenuation(size)
-    return (total + 1e-20).rsqrt()
+        shares = [mass.index_select(0, side) * (side != own) for side in sides]
+        mass = mass + 0.5 * sum(shares)
+    total = (mass.index_select(0, flat).view_as(lattice.weights) * lattice.weights).sum(0)
+    return (total * _attenuation(len(lattice.weights)) + 1e-20).rsqrt()
 
 
 def _blur_matrices(lattices: Sequence[Lattice]) -> list[Tensor]:
     """One block-diagonal matrix an axis; lattices with fewer axes are left alone by the last."""
     matrices = []
     for axis in range(max(len(lattice.neighbours) for lattice in lattices)):
-        columns, values, first = [], [], 0
+        befores, afters, first = [], [], 0
         for lattice in lattices:
-            own = torch.arange(lattice.num_vertices, device=lattice.neighbours.device)
-            sides = [own, own]
             if axis < len(lattice.neighbours):
-                sides = list(lattice.neighbours[axis])
-            columns.append(torch.stack([own, *sides], 1) + first)
-            halves = [0.5 * (side != own) for side in sides]
-            values.append(torch.stack([torch.ones(len(own), device=own.device), *halves], 1))
-            first += len(own)
-        matrices.append(_fixed_rows(torch.cat(columns), torch.cat(values), (first, first)))
+                before, after = lattice.neighbours[axis] + first
+            else:
+                before = after = torch.arange(
+                    first, first + lattice.num_vertices, device=lattice.neighbours.device
+                ).int()
+            befores.append(before)
+            afters.append(after)
+            first += lattice.num_vertices
+        before, after = torch.cat(befores), torch.cat(afters)
+        own = torch.arange(first, dtype=torch.int32, device=before.device)
+        ones = torch.ones(first, device=before.device)
+        values = [ones, 0.5 * (before != own), 0.5 * (after != own)]
+        matrices.append(_fixed_rows([own, before, after], values, (first, first)))
     return matrices
 
 
-def _fixed_rows(columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Sparse matrix whose rows have the same number of entries, given as `[rows, entries]`."""
-    rows, entries = columns.shape
-    starts = torch.arange(0, rows * entries + 1, entries, device=columns.device)
-    return _csr(starts, columns.flatten(), values.flatten(), shape)
+def _fixed_rows(
+    columns: Sequence[Tensor], values: Sequence[Tensor], shape: tuple[int, int]
+) -> Tensor:
+    """Sparse matrix with as many entries in every row.
+
+    Args:
+        columns: For the first, second, ... entry of the rows its column `[rows]`.
+        values: Likewise its value `[rows]`.
+        shape: Of the matrix.
+    """
+    entries = len(columns)
+    starts = torch.arange(0, shape[0] * entries + 1, entries, device=columns[0].device)
+    return _csr(starts.int(), _interleave(columns), _interleave(values), shape)
+
+
+def _interleave(vectors: Sequence[Tensor]) -> Tensor:
+    """First elements of all vectors, then the second ones, and so on; faster than a stack."""
+    result = vectors[0].new_empty(len(vectors[0]), len(vectors))
+    for column, vector in zip(result.unbind(1), vectors, strict=True):
+        column.copy_(vector)
+    return result.flatten()
 
 
 def _csr(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            starts.to(torch.int32),
-            columns.to(torch.int32),
-            values.float(),
-            shape,
-            check_invariants=False,
-        )
+        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
