@@ -109,6 +109,7 @@ def read_coco(params: DatasetParams) -> Listing:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _malformed(path, error) from None
+        del api  # Gigabytes for COCO itself; the entries keep what they need.
         by_name = {
             id_: tuple(known[category[number] - 1] for number in sorted(found))
             for id_, found in tags.items()
