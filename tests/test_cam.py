@@ -88,6 +88,12 @@ def test_bfloat16_autocast_stays_close() -> None:
     assert all(value.isfinite().all() for value in maps)
 
 
+def test_norms_are_the_published_ones() -> None:
+    backbone = build().backbone
+    assert {m.eps for m in backbone.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-6}
+    assert isinstance(backbone.norm, torch.nn.Identity)
+
+
 @pytest.mark.slow
 def test_compiles_without_graph_breaks() -> None:
     network = build("vit_tiny_patch16_dinov3_qkvb").eval()

@@ -72,6 +72,15 @@ def test_the_file_keeps_its_grid_and_its_patch_where_they_are_asked_for(tmp_path
     torch.testing.assert_close(backbone(x).patches, own.forward_features(x)[:, 1:])
 
 
+def test_parts_that_a_backbone_drops_may_be_absent(tmp_path: Path) -> None:
+    name = "vit_base_patch16_siglip_224"
+    own = timm.create_model(name, depth=1).state_dict()
+    kept = {key: value for key, value in own.items() if not key.startswith("attn_pool.")}
+    save_file(kept, tmp_path / "w.safetensors")
+    loaded = load(tmp_path / "w.safetensors", name=name).state_dict()
+    assert loaded.keys() == kept.keys()
+
+
 def test_another_patch_is_resampled_once(tmp_path: Path, state: dict[str, Tensor]) -> None:
     save_file(state, tmp_path / "w.safetensors")
     backbone = load(tmp_path / "w.safetensors", patch_size=8)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 # Elements of attention maps made at a time: small enough to stay in a CPU's cache, and large
 # enough to keep a GPU busy.
-CHUNK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 27}
+CHUNK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 25}
 
 
 class Layout(NamedTuple):
