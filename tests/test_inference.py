@@ -1,11 +1,12 @@
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weaktr.config import EvaluationParams
+from weaktr.config import BackboneParams, DecoderParams, EvaluationParams
 from weaktr.inference import (
     ScaleLogits,
     Windows,
@@ -20,6 +21,7 @@ from weaktr.inference import (
     sliding_window_probabilities,
     window_starts,
 )
+from weaktr.models.segmenter import build_segmenter
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -208,6 +210,33 @@ def test_allowed_labels_restrict_each_image() -> None:
     assert (labels[1] == 2).all()
     expected = logits[:, :, 0, 0].softmax(1)[[0, 1], [1, 2]]
     torch.testing.assert_close(confidence[:, 0, 0], expected)
+
+
+def test_early_masks_join_with_their_weight() -> None:
+    """The published evaluation: 0.8 x mean softmax(early) + mean softmax(final)."""
+    torch.manual_seed(0)
+    backbone = BackboneParams(
+        name="deit_tiny_patch16_224",
+        weights="none",
+        patch_size=8,
+        embed_dim=32,
+        depth=1,
+        num_heads=2,
+    )
+    model = build_segmenter(DecoderParams(backbone=backbone, crop_size=24, region=8), 4).eval()
+    torch.nn.init.normal_(model.decoder.class_embedding)
+    x = images(1, 24, 30)
+    windows = Windows(window=24, stride=16, scales=(1.0, 1.5), batch=3)
+    last = model.decoder.blocks[-1]
+    final = sliding_window_probabilities(model, x, windows)
+    model.decoder.blocks[-1] = nn.Identity()
+    early = sliding_window_probabilities(model, x, windows)
+    model.decoder.blocks[-1] = last
+    assert (early - final).abs().max() > 1e-3
+    both = sliding_window_probabilities(model, x, replace(windows, early_weight=0.8))
+    torch.testing.assert_close(both, (0.8 * early + final) / 1.8)
+    _, confidence = sliding_window_labels(model, x, replace(windows, early_weight=0.8))
+    torch.testing.assert_close(confidence, both.amax(1))
 
 
 def test_no_scale_is_refused() -> None:

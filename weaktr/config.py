@@ -256,6 +256,9 @@ class EvaluationParams(Section):
     """Short side of an image at scale 1 (published: 520); null: the image's own."""
     scales: Scales = (1.0,)
     flip: Flag = True
+    early_weight: NonNegative = 0.0
+    """Weight of the masks read before the mask transformer's last block, added to the final ones'
+    1. The published evaluation uses 0.8."""
     crf: CrfParams = CrfParams(backend="none", gaussian_sxy=3.0)
     save_masks: Flag = True
 

@@ -1,11 +1,14 @@
 """Sliding-window, multi-scale and flip inference, for evaluation and for prediction alike.
 
 Like the published code: logits are averaged where windows overlap, resized to the image, un-flipped
-and soft-maxed; the probabilities of scales and flips are averaged. Nothing outlives an image.
+and soft-maxed; the probabilities of scales and flips are averaged. Where asked for, as in the
+published evaluation, those of the masks before the last decoder block join in, with a weight.
+Nothing outlives an image.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
@@ -32,8 +35,12 @@ class SegmentationModel(Protocol):
     def std(self) -> Sequence[float]:
         """Standard deviation of the input, RGB in [0, 1]."""
 
-    def __call__(self, images: Tensor, /) -> Tensor:
-        """From normalised images `[B, 3, H, W]` to logits `[B, K, H, W]`."""
+    def __call__(self, images: Tensor, /, *, with_early: bool = ...) -> Tensor:
+        """From normalised images `[B, 3, H, W]` to logits `[B, K, H, W]`.
+
+        With `with_early`, which is passed only if `Windows.early_weight` asks for it, to early and
+        final logits `[B, 2 * K, H, W]`.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,7 @@ class Windows:
         short_side: Short side of an image at scale 1; `None`: the image's own.
         scales: Factors of the image's size, each a pass.
         flip: Whether each scale is also run on the mirrored image.
+        early_weight: Weight of the masks before the last decoder block; the final ones weigh 1.
         batch: Windows a forward pass.
     """
 
@@ -54,6 +62,7 @@ class Windows:
     short_side: int | None = None
     scales: tuple[float, ...] = (1.0,)
     flip: bool = True
+    early_weight: float = 0.0
     batch: int = 8
 
     @classmethod
@@ -65,6 +74,7 @@ class Windows:
             short_side=params.short_side,
             scales=params.scales,
             flip=params.flip,
+            early_weight=params.early_weight,
             batch=batch,
         )
 
@@ -76,6 +86,8 @@ class ScaleLogits(NamedTuple):
     """`[B, K, h, w]` at the size of the network's input."""
     flipped: bool
     """Whether the input was mirrored."""
+    weight: float = 1.0
+    """Weight of its probabilities."""
 
 
 def sliding_window_probabilities(
@@ -208,7 +220,7 @@ def scaled_size(
 
 @torch.no_grad()
 def network_passes(
-    model: Callable[[Tensor], Tensor], inputs: Iterable[tuple[Tensor, bool]], windows: Windows
+    model: Callable[..., Tensor], inputs: Iterable[tuple[Tensor, bool]], windows: Windows
 ) -> Iterator[ScaleLogits]:
     """Runs the network over windows of each input; an image and its mirror image go together.
 
@@ -216,12 +228,18 @@ def network_passes(
         model: In evaluation mode.
         inputs: Normalised images `[B, 3, h, w]` of any size, and whether they are mirrored.
             Neighbours of equal shape share batches.
-        windows: Window, stride and windows a pass.
+        windows: Window, stride, weight of the early masks, and windows a pass.
     """
+    early = windows.early_weight
+    run = partial(model, with_early=True) if early else model
     for _, group in groupby(inputs, key=lambda item: item[0].shape):
         images, flips = zip(*group, strict=True)
-        logits = sliding_window_logits(model, torch.cat(images), windows)
-        yield from map(ScaleLogits, logits.chunk(len(flips)), flips)
+        logits = sliding_window_logits(run, torch.cat(images), windows)
+        for part, flipped in zip(logits.chunk(len(flips)), flips, strict=True):
+            if early:
+                first, part = part.chunk(2, dim=1)
+                yield ScaleLogits(first, flipped, early)
+            yield ScaleLogits(part, flipped)
 
 
 @torch.no_grad()
@@ -281,17 +299,17 @@ def mean_probabilities(
         Float32 `[B, K, rows, W]`.
     """
     total: Tensor | None = None
-    count = 0
-    for logits, flipped in passes:
+    weights = 0.0
+    for logits, flipped, weight in passes:
         resized = _resize_rows(logits, size, rows or (0, size[0]))
         if flipped:
             resized = resized.flip(-1)
-        probabilities = resized.softmax(dim=1)
+        probabilities = resized.softmax(dim=1).mul_(weight)
         total = probabilities if total is None else total.add_(probabilities)
-        count += 1
+        weights += weight
     if total is None:
         raise ValueError("there must be at least one scale. Got: none")
-    return total.div_(count)
+    return total.div_(weights)
 
 
 def window_starts(length: int, window: int, stride: int) -> list[int]:

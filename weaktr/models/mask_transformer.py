@@ -74,20 +74,30 @@ class MaskTransformer(nn.Module):
         for projection in (self.patch_projection, self.class_projection):
             nn.init.normal_(projection, std=projection.shape[0] ** -0.5)
 
-    def forward(self, patch_tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def forward(
+        self, patch_tokens: Tensor, grid: tuple[int, int], *, with_early: bool = False
+    ) -> Tensor:
         """Mask logits at patch resolution.
 
         Args:
             patch_tokens: The encoder's patch tokens, row by row, `[B, h * w, D]`.
             grid: Height and width (h, w) in patches.
+            with_early: Also read the masks before the last block.
 
         Returns:
-            `[B, K, h, w]`.
+            `[B, K, h, w]`; with the early masks before the final ones, `[B, 2 * K, h, w]`.
         """
-        B, P, _ = patch_tokens.shape
+        B = patch_tokens.shape[0]
         x = self.input_projection(patch_tokens)
         x = torch.cat([x, self.class_embedding.expand(B, -1, -1).to(x.dtype)], dim=1)
-        x = self.norm(self.blocks(x))
+        early = self.blocks[:-1](x)
+        masks = self._masks(self.blocks[-1](early), grid)
+        return torch.cat([self._masks(early, grid), masks], dim=1) if with_early else masks
+
+    def _masks(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Compares patches with classes: `[B, h * w + K + spare, D]` to `[B, K, h, w]`."""
+        P = grid[0] * grid[1]
+        x = self.norm(x)
         patches, classes = x[:, :P], x[:, P:]
         patches = F.normalize(patches @ self.patch_projection, dim=-1)  # [B, h * w, D]
         classes = F.normalize(classes @ self.class_projection, dim=-1)  # [B, K + spare, D]

@@ -37,19 +37,20 @@ class Segmenter(nn.Module):
         self.patch_size = encoder.patch_size
         self.num_labels = decoder.num_labels
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, with_early: bool = False) -> Tensor:
         """Logits of every pixel.
 
         Args:
             x: Normalised images `[B, 3, H, W]`.
+            with_early: Also read the masks before the mask transformer's last block.
 
         Returns:
-            Float32 `[B, K, H, W]`.
+            Float32 `[B, K, H, W]`; with the early logits before the final ones, `[B, 2 * K, H, W]`.
         """
         H, W = x.shape[-2:]
         x = F.pad(x, (0, -W % self.patch_size, 0, -H % self.patch_size))
         tokens = self.encoder(x)
-        masks = self.decoder(tokens.patches, tokens.grid)  # [B, K, h, w]
+        masks = self.decoder(tokens.patches, tokens.grid, with_early=with_early)
         logits = F.interpolate(masks.float(), x.shape[-2:], mode="bilinear")
         return logits[..., :H, :W]
 
