@@ -101,7 +101,7 @@ def cam_figure(
     height, width = seen.image.shape[:2]
     aspect = min(max(height / width, 0.4), 1.8)
     cell = 2.5
-    row = cell * aspect
+    row = cell * aspect + 0.15
     header = max(row, 2.3)
     figure = plt.figure(
         figsize=(cell * len(COLUMNS) + 1.2, header + row * len(chosen) + 1.3), layout="constrained"
@@ -146,7 +146,7 @@ def _heat(image: Pixels, cam: Floats) -> Pixels:
     enlarged = F.interpolate(scaled, image.shape[:2], mode="bilinear")[0, 0].numpy()
     colours = matplotlib.colormaps["inferno"](enlarged)[..., :3]
     grey = np.asarray(Image.fromarray(image).convert("L"))[..., None] / 255
-    opacity = 0.35 + 0.5 * enlarged[..., None]
+    opacity = 0.2 + 0.65 * enlarged[..., None]
     return ((grey * (1 - opacity) + colours * opacity) * 255).astype(np.uint8)
 
 

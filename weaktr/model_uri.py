@@ -63,12 +63,9 @@ def model_folder(name: str) -> Iterator[Path]:
     store = existing_store(name)
     with tempfile.TemporaryDirectory(prefix="weaktr-") as folder:
         with _one_reason(name, store):
-            import mlflow
+            from mlflow.artifacts import download_artifacts
 
-            mlflow.set_tracking_uri(store)
-            fetched = mlflow.artifacts.download_artifacts(
-                artifact_uri=name, dst_path=folder, tracking_uri=store
-            )
+            fetched = download_artifacts(artifact_uri=name, dst_path=folder, tracking_uri=store)
         yield Path(fetched)
 
 

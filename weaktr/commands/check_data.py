@@ -46,6 +46,8 @@ def dataset_params(params_file: Path | None, overrides: Mapping[str, str]) -> Da
     Raises:
         UserError: If a value is not allowed.
     """
+    if params_file is None and "root" in overrides and "kind" not in overrides:
+        raise UserError("--root needs --kind: voc, coco or folder.")
     if params_file is None and "root" not in overrides:
         params_file = PARAMS_FILE
     section = {} if params_file is None else load_params(params_file).dataset.model_dump()

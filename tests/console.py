@@ -1,0 +1,50 @@
+"""Calls of the `weaktr` console script from tests, and tiny models for it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from weaktr.cli import main
+from weaktr.config import BackboneParams, CamParams, DecoderAugmentParams, DecoderParams
+from weaktr.models.cam import build_cam_network
+from weaktr.models.segmenter import build_segmenter
+from weaktr.models.store import save_model
+
+CLASSES = ("cat", "dog", "cow")
+BACKBONE = BackboneParams(
+    name="deit_tiny_patch16_224", weights="none", patch_size=8, embed_dim=24, depth=2, num_heads=2
+)
+
+
+def weaktr(*arguments: object) -> int:
+    """Runs a command in this process and gives its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr(sys, "argv", ["weaktr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return int(ended.value.code or 0)
+
+
+def save_segmenter(folder: Path) -> Path:
+    """A segmenter with random weights."""
+    torch.manual_seed(0)
+    params = DecoderParams(
+        backbone=BACKBONE,
+        crop_size=32,
+        region=8,
+        layers=1,
+        augment=DecoderAugmentParams(short_side=32),
+    )
+    save_model(build_segmenter(params, len(CLASSES) + 1), folder, classes=CLASSES)
+    return folder
+
+
+def save_cam_network(folder: Path) -> Path:
+    """A CAM network with random weights."""
+    torch.manual_seed(0)
+    params = CamParams(backbone=BACKBONE, input_size=32, reduction=2, feat_reduction=2)
+    save_model(build_cam_network(params, len(CLASSES)), folder, classes=CLASSES)
+    return folder

@@ -1,0 +1,262 @@
+import csv
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import weaktr.predict
+from weaktr.config import CrfParams, DecoderParams, EvaluationParams
+from weaktr.data.masks import read_mask
+from weaktr.errors import UserError
+from weaktr.image_paths import find_images
+from weaktr.predict import Outcome, predict, prediction_params
+from weaktr.segmentation import segment
+
+CLASSES = ("red", "green", "blue")
+PARAMS = EvaluationParams(window=32, stride=20)
+
+
+class ColourModel(nn.Module):
+    """Finds the brightest colour; dark pixels are background."""
+
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    num_labels = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        background = torch.full_like(x[:, :1], -1.0)
+        return 4 * torch.cat((background, x), dim=1)
+
+
+MODEL = ColourModel().eval()
+
+
+def striped(width: int, height: int, colours: str) -> np.ndarray:
+    """Vertical stripes: k black, r, g, b."""
+    values = {"k": (0, 0, 0), "r": (255, 0, 0), "g": (0, 255, 0), "b": (0, 0, 255)}
+    image = np.zeros((height, width, 3), np.uint8)
+    for i, name in enumerate(colours):
+        image[:, i * width // len(colours) : (i + 1) * width // len(colours)] = values[name]
+    return image
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return path
+
+
+def run(images: list[Path], output: Path, params: EvaluationParams = PARAMS, **more) -> Outcome:
+    return predict(MODEL, CLASSES, images, output, params, **more)
+
+
+def rows_of(output: Path) -> list[dict[str, str]]:
+    with (output / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_masks_have_the_images_size_and_the_table_their_numbers(tmp_path: Path) -> None:
+    image = save(tmp_path / "in" / "a" / "x.png", striped(80, 40, "kkrg"))
+    other = save(tmp_path / "in" / "y.png", striped(40, 90, "b"))
+    outcome = run([image, other], tmp_path / "out")
+    assert (outcome.images, outcome.skipped) == (2, [])
+    mask = read_mask(tmp_path / "out" / "masks" / "a" / "x.png")
+    expected = np.repeat([0, 0, 1, 2], 20)[None].repeat(40, 0)
+    assert mask.shape == (40, 80)
+    assert (mask == expected).mean() > 0.98
+    first, second = rows_of(tmp_path / "out")
+    assert (first["image"], first["mask"]) == (str(image), "masks/a/x.png")
+    assert first["classes"] == "red;green"
+    assert float(first["share_background"]) == pytest.approx(0.5, abs=0.02)
+    assert float(first["share_red"]) == pytest.approx(0.25, abs=0.02)
+    assert (second["classes"], second["share_blue"]) == ("blue", "1.0000")
+    assert 0.9 < float(second["confidence"]) <= 1
+    ids = (tmp_path / "out" / "classes.csv").read_text().splitlines()
+    assert ids[:3] == ["id,class,colour", "0,background,#000000", "1,red,#800000"]
+
+
+def test_known_tags_keep_other_classes_out(tmp_path: Path) -> None:
+    images = [save(tmp_path / f"{i}.png", striped(60, 30, "krg")) for i in range(3)]
+    run(images, tmp_path / "out", allowed=[(0,), None, ()])
+    assert [row["classes"] for row in rows_of(tmp_path / "out")] == ["red", "red;green", ""]
+    crf = PARAMS.model_copy(update={"crf": CrfParams(iterations=2)})
+    run(images, tmp_path / "crf", crf, allowed=[(0,), None, ()])
+    assert [row["classes"] for row in rows_of(tmp_path / "crf")] == ["red", "red;green", ""]
+
+
+def test_unreadable_images_are_skipped_and_listed(tmp_path: Path) -> None:
+    images = [save(tmp_path / f"{i}.png", striped(20, 20, "r")) for i in range(6)]
+    images[0].write_bytes(b"")
+    images[3].write_bytes(images[4].read_bytes()[:60])
+    outcome = run(images, tmp_path / "out")
+    assert [Path(problem.split()[0]).name for problem in outcome.skipped] == ["0.png", "3.png"]
+    assert [Path(row["image"]).name for row in rows_of(tmp_path / "out")] == [
+        f"{i}.png" for i in (1, 2, 4, 5)
+    ]
+    assert not (tmp_path / "out" / "masks" / "3.png").exists()
+
+
+def test_rows_keep_the_order_of_images_of_many_shapes(tmp_path: Path) -> None:
+    images = [
+        save(tmp_path / f"{i:02}.png", striped(10 + 3 * (i * i % 5), 12, "rg")) for i in range(25)
+    ]
+    run(images, tmp_path / "out")
+    assert [row["image"] for row in rows_of(tmp_path / "out")] == [str(path) for path in images]
+
+
+def test_images_of_equal_shape_go_through_the_network_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def counted(model, images, params, allowed):
+        sizes.append(len(images))
+        return segment(model, images, params, allowed)
+
+    monkeypatch.setattr(weaktr.predict, "segment", counted)
+    images = [save(tmp_path / f"{i}.png", striped(20 + i % 2, 20, "r")) for i in range(20)]
+    run(images, tmp_path / "out")
+    assert sorted(sizes) == [2, 2, 8, 8]
+
+
+def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: read but not yet written ones stay under a bound."""
+    lock, held, most = threading.Lock(), 0, 0
+    read, write = weaktr.predict.read_image, weaktr.predict.write_mask
+
+    def counting_read(path: Path) -> Image.Image:
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
+        return read(path)
+
+    def counting_write(path: Path, labels: np.ndarray) -> None:
+        nonlocal held
+        write(path, labels)
+        with lock:
+            held -= 1
+
+    monkeypatch.setattr(weaktr.predict, "read_image", counting_read)
+    monkeypatch.setattr(weaktr.predict, "write_mask", counting_write)
+    images = [save(tmp_path / f"{i}.png", striped(8 + i % 3, 8, "r")) for i in range(300)]
+    images.insert(0, save(tmp_path / "odd.png", striped(8, 30, "r")))
+    run(images, tmp_path / "out")
+    assert held == 0
+    assert most < weaktr.predict.WINDOW + 40
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (8, 8), (3, 200), (500, 4)])
+def test_any_size_goes(tmp_path: Path, width: int, height: int) -> None:
+    image = save(tmp_path / "x.png", striped(width, height, "g"))
+    crf = PARAMS.model_copy(update={"crf": CrfParams(iterations=1), "scales": (0.5, 1.0)})
+    for params, name in ((PARAMS, "a"), (crf, "b")):
+        run([image], tmp_path / name, params, overlay=True)
+        mask = read_mask(tmp_path / name / "masks" / "x.png")
+        assert mask.shape == (height, width)
+        assert (mask == 2).all()
+
+
+def test_large_images_are_refined_at_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weaktr.segmentation.CRF_PIXELS", 30 * 60)
+    image = striped(240, 120, "krgb")
+    params = PARAMS.model_copy(update={"crf": CrfParams(iterations=2), "short_side": 64})
+    result = segment(MODEL, [image], params)[0]
+    assert result.labels.shape == result.confidence.shape == (120, 240)
+    expected = np.repeat([0, 1, 2, 3], 60)[None].repeat(120, 0)
+    assert (result.labels == expected).mean() > 0.97
+
+
+def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weaktr.predict.OVERLAY_SIDE", 50)
+    wide = save(tmp_path / "wide.png", striped(100, 20, "kr"))
+    small = save(tmp_path / "small.png", striped(30, 20, "kr"))
+    run([wide, small], tmp_path / "out", overlay=True)
+    sizes = [Image.open(tmp_path / "out" / "overlays" / n).size for n in ("wide.jpg", "small.jpg")]
+    assert sizes == [(50, 10), (30, 20)]
+
+
+def test_images_that_differ_by_suffix_get_masks_of_their_own(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "x.png", striped(20, 20, "r"))
+    save(tmp_path / "in" / "x.bmp", striped(20, 20, "b"))
+    run(find_images([str(tmp_path / "in")]), tmp_path / "out")
+    found = {row["image"][-3:]: row["mask"] for row in rows_of(tmp_path / "out")}
+    assert (read_mask(tmp_path / "out" / found["png"]) == 1).all()
+    assert (read_mask(tmp_path / "out" / found["bmp"]) == 3).all()
+
+
+def test_an_image_is_never_overwritten(tmp_path: Path) -> None:
+    image = save(tmp_path / "masks" / "x.png", striped(20, 20, "r"))
+    before = image.read_bytes()
+    with pytest.raises(UserError, match="would overwrite the image"):
+        run([image], tmp_path)
+    assert image.read_bytes() == before
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.png"]
+
+
+def test_a_result_that_cannot_be_written_ends_in_a_sentence(tmp_path: Path) -> None:
+    image = save(tmp_path / "x.png", striped(20, 20, "r"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        run([image], tmp_path / "file")
+
+
+def test_a_failure_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [save(tmp_path / f"{i}.png", striped(20 + i, 20, "r")) for i in range(4)]
+    calls = []
+
+    def failing(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("out of memory")
+        return segment(*arguments)
+
+    monkeypatch.setattr(weaktr.predict, "segment", failing)
+    with pytest.raises(RuntimeError):
+        run(images, tmp_path / "out")
+    written = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert "predictions.csv" not in written
+    assert set(written) <= {"classes.csv", *(f"{i}.png" for i in range(4))}
+    for path in (tmp_path / "out" / "masks").glob("*.png"):
+        read_mask(path)
+
+
+def test_names_that_are_not_unicode_come_back_as_they_were(tmp_path: Path) -> None:
+    image = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff x.png"))
+    try:
+        save(image, striped(20, 20, "r"))
+    except OSError:
+        pytest.skip("this file system takes Unicode names only")
+    run([image], tmp_path / "out")
+    assert os.fsencode(image) in (tmp_path / "out" / "predictions.csv").read_bytes()
+
+
+def test_params_follow_the_models_training() -> None:
+    decoder = DecoderParams(crop_size=48, region=12, augment={"short_side": 56})
+    params = prediction_params(decoder)
+    assert (params.window, params.stride, params.short_side) == (48, 32, 56)
+    assert params.crf.backend == "none"
+    params = prediction_params(decoder, scales=(0.5, 1), flip=False, short_side=9, crf=True)
+    assert (params.scales, params.flip, params.short_side) == ((0.5, 1), False, 9)
+    assert (params.crf.backend, params.crf.gaussian_sxy) == ("lattice", 3.0)
+
+
+def test_photographs(voc_animals: Path, tmp_path: Path) -> None:
+    images = sorted((voc_animals / "JPEGImages").glob("*.jpg"))[:6]
+    outcome = run(images, tmp_path / "out", PARAMS.model_copy(update={"short_side": 64}))
+    assert outcome.skipped == []
+    for path in images:
+        mask = read_mask(tmp_path / "out" / "masks" / f"{path.stem}.png")
+        assert mask.shape[::-1] == Image.open(path).size
