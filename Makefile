@@ -29,7 +29,7 @@ repro: $(READY)
 	dvc repro
 
 test: $(READY)
-	pytest
+	pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	ruff check .

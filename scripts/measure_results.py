@@ -2,28 +2,27 @@
 
     python -m scripts.measure_results --seeds 0 1 2
 
-Every run is a real one of the stages, in a folder of its own; `docs/results.json` holds what came
-out, `docs/results.md` the tables. About 15 minutes a seed on two CPU cores.
+Every run is a real one of the stages, in a folder of its own. What comes out is added to
+`docs/results.json`, and the tables of `docs/results.md` are written anew. Seeds may be measured
+side by side, one thread each (`OMP_NUM_THREADS=1`): about 10 minutes a seed, ablations the same.
 """
 
 import argparse
 import copy
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from weaktr.files import write_json, write_text
+from weaktr.files import read_json, write_json, write_text
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHAIN = ("prepare", "train-cam", "export-labels", "train-decoder", "evaluate")
@@ -41,6 +40,11 @@ STEPS = {
     "pseudo-labels (train)": ("export_labels", "miou", "pseudo_labels"),
     "decoder (val)": ("evaluate", "mean_iou"),
 }
+DECODER = "decoder (val)"
+FLOOR = "colour classifier (val)"
+RESULTS = REPOSITORY / "docs/results.json"
+Results = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Numbers by variant, seed and step."""
 
 
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,13 +56,11 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def run_stage(command: str, folder: Path) -> float:
-    """Runs one stage; returns its wall-clock seconds."""
-    began = time.monotonic()
+def run_stage(command: str, folder: Path) -> None:
+    """Runs one stage."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     arguments = [sys.executable, "-m", "stages", *command.split(), "--no-track"]
     subprocess.run(arguments, cwd=folder, env=environment, check=True)
-    return time.monotonic() - began
 
 
 def numbers(folder: Path, supervised: bool) -> dict[str, float]:
@@ -75,14 +77,15 @@ def numbers(folder: Path, supervised: bool) -> dict[str, float]:
     return found
 
 
-def measure_seed(seed: int, workplace: Path) -> dict[str, dict[str, float]]:
-    """All variants for one seed."""
+def measure_seed(seed: int, variants: Sequence[str], workplace: Path) -> None:
+    """Runs variants for one seed and adds what they give to the results."""
     base = yaml.safe_load((REPOSITORY / "params.yaml").read_text()) | {"seed": seed}
     plain = workplace / f"seed-{seed}"
-    shutil.copytree(REPOSITORY / "data/pretrained", plain / "data/pretrained")
-    shutil.copytree(REPOSITORY / "data/raw/shapes", plain / "data/raw/shapes")
-    measured = {}
+    for name in ("data/pretrained", "data/raw/shapes"):
+        shutil.copytree(REPOSITORY / name, plain / name)
     for variant, (recipe, stages) in VARIANTS.items():
+        if variant not in variants:
+            continue
         folder, params = plain, base
         if recipe:
             folder = workplace / f"seed-{seed}-{recipe}"
@@ -90,15 +93,21 @@ def measure_seed(seed: int, workplace: Path) -> dict[str, dict[str, float]]:
             overlay = yaml.safe_load((REPOSITORY / f"recipes/{recipe}.yaml").read_text())
             params = overlaid(base, overlay)
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
-        seconds = {stage: run_stage(stage, folder) for stage in stages}
-        measured[variant] = {
-            **numbers(folder, supervised="--supervised" in stages[0]),
-            "minutes": sum(seconds.values()) / 60,
-        }
-        print(f"seed {seed}, {variant}: {measured[variant]}", flush=True)
-    floor = json.loads((plain / "reports/prepare/metrics.json").read_text())
-    measured["tags only"]["colour classifier (val)"] = floor["colour_floor_miou"]
-    return measured
+        for stage in stages:
+            run_stage(stage, folder)
+        found = numbers(folder, supervised="--supervised" in stages[0])
+        if variant == "tags only":
+            metrics = json.loads((folder / "reports/prepare/metrics.json").read_text())
+            found[FLOOR] = metrics["colour_floor_miou"]
+        add_result(variant, seed, found)
+        print(f"seed {seed}, {variant}: {found}", flush=True)
+
+
+def add_result(variant: str, seed: int, found: Mapping[str, float]) -> None:
+    """Puts one run's numbers into docs/results.json."""
+    results = read_json(RESULTS) if RESULTS.is_file() else {}
+    results.setdefault(variant, {})[str(seed)] = dict(found)
+    write_json(RESULTS, results)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -108,44 +117,44 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.1f} ± {deviation:.1f} ({each})"
 
 
-def tables(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """The tables as Markdown."""
-    seeds = list(results)
+def tables(results: Results) -> str:
+    """The tables as Markdown; a variant's row has the seeds that were measured."""
 
     def row(variant: str, key: str) -> str:
-        return spread([results[seed][variant][key] for seed in seeds])
+        seeds = sorted(results.get(variant, {}))
+        return spread([results[variant][seed][key] for seed in seeds]) if seeds else "not measured"
 
-    lines = ["| step | mIoU (%) |", "|---|---|"]
-    lines.append(f"| colour classifier (val) | {row('tags only', 'colour classifier (val)')} |")
-    lines += [f"| {step} | {row('tags only', step)} |" for step in STEPS]
-    decoder = "decoder (val)"
-    lines.append(f"| supervised reference (val) | {row('supervised reference', decoder)} |")
+    plain, supervised = results["tags only"], results.get("supervised reference", {})
     shares = [
-        100 * results[s]["tags only"][decoder] / results[s]["supervised reference"][decoder]
-        for s in seeds
+        100 * plain[seed][DECODER] / supervised[seed][DECODER]
+        for seed in sorted(set(plain) & set(supervised))
     ]
-    lines.append(f"| share of the supervised reference | {spread(shares)} % |")
-    lines += ["", "| ablation | pseudo-labels (train) | decoder (val) |", "|---|---|---|"]
+    steps = [FLOOR, *STEPS]
+    lines = ["| step | mIoU (%) |", "|---|---|"]
+    lines += [f"| {step} | {row('tags only', step)} |" for step in steps]
+    lines.append(
+        f"| the same decoder on true masks (val) | {row('supervised reference', DECODER)} |"
+    )
+    if shares:
+        lines.append(f"| share of it that tags alone reach (%) | {spread(shares)} |")
+    lines += ["", "| ablation | " + " | ".join(STEPS) + " |", "|---" * (len(STEPS) + 1) + "|"]
     for variant in ("tags only", "mean fusion", "plain cross-entropy"):
-        labels = row(variant, "pseudo-labels (train)")
-        lines.append(f"| {variant} | {labels} | {row(variant, decoder)} |")
-    minutes = row("tags only", "minutes")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    lines += ["", f"The five stages took {minutes} minutes; peak memory of a stage {peak:.2f} GiB."]
+        lines.append(f"| {variant} | " + " | ".join(row(variant, step) for step in STEPS) + " |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Measures, and writes docs/results.json and the tables of docs/results.md."""
+    """Measures, adds to docs/results.json, and writes the tables of docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as workplace:
-        results = {str(s): measure_seed(s, Path(workplace)) for s in arguments.seeds}
-    write_json(REPOSITORY / "docs/results.json", results)
+        for seed in arguments.seeds:
+            measure_seed(seed, ["tags only", *arguments.variants], Path(workplace))
     path = REPOSITORY / "docs/results.md"
     head, marker, _ = path.read_text(encoding="utf-8").partition("<!-- measured -->\n")
-    write_text(path, f"{head}{marker}{tables(results)}")
+    write_text(path, f"{head}{marker}{tables(read_json(RESULTS))}")
 
 
 if __name__ == "__main__":

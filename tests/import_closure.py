@@ -50,7 +50,8 @@ def imports_of(module: str) -> list[str]:
             found.extend(alias.name for alias in node.names)
 
         def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-            assert node.level == 0 and node.module, "relative imports are not used here"
+            assert node.level == 0, "relative imports are not used here"
+            assert node.module
             found.append(node.module)
             found.extend(f"{node.module}.{alias.name}" for alias in node.names)
 
