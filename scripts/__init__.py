@@ -1,0 +1,1 @@
+"""Programs that make or measure things; run them as `python -m scripts.NAME`."""
