@@ -17,8 +17,8 @@ from torch import Tensor
 from weaktr.cams import PatchCAMs
 from weaktr.models.cam import CAMNetwork
 
-SCORE_MARGIN = 2.0**-23
-"""A score counts as above the background's only if it is so by more than float32 resolves at 1."""
+SCORE_MARGIN = 2.0**-24
+"""A score must exceed the background's by more than this, float32's rounding error at 1."""
 
 
 class CAMKind(NamedTuple):
