@@ -1,6 +1,6 @@
 """Progress bars on a terminal; nothing anywhere else."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -24,7 +24,7 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
         description: What is being done, in a few words.
         total: Number of items, where `len(items)` does not tell.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     console = Console(stderr=True)
     columns = (
