@@ -5,6 +5,7 @@ Two experiments keep the table of results readable: `NAME` holds pipeline runs, 
 fluent one lets `MLFLOW_RUN_ID` in the environment take over.
 """
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -120,6 +121,7 @@ def start_run(
     """
     from mlflow import MlflowClient
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
     try:
         client = MlflowClient(uri)
