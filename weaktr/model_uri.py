@@ -65,7 +65,8 @@ def model_folder(name: str) -> Iterator[Path]:
         with _one_reason(name, store):
             from mlflow.artifacts import download_artifacts
 
-            fetched = download_artifacts(artifact_uri=name, dst_path=folder, tracking_uri=store)
+            uri = _registered(name, store) if name.startswith("models:") else name
+            fetched = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=store)
         yield Path(fetched)
 
 
@@ -117,6 +118,20 @@ def existing_store(uri: str) -> str:
             "MLFLOW_TRACKING_URI."
         )
     return store
+
+
+def _registered(uri: str, store: str) -> str:
+    """Where a registered model lies. (MLflow itself would look in its global store.)"""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    place = uri.removeprefix("models:").strip("/")
+    if "@" in place:
+        name, alias = place.split("@", 1)
+        version = str(client.get_model_version_by_alias(name, alias).version)
+    else:
+        name, _, version = place.partition("/")
+    return str(client.get_model_version_download_uri(name, version))
 
 
 def _is_uri(name: str) -> bool:
