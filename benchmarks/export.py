@@ -52,7 +52,7 @@ def run(
         def published() -> None:
             for image in images:
                 full = published_cams(model, image)
-                np.save(theirs, full, allow_pickle=True)
+                np.save(theirs, np.array(full, dtype=object), allow_pickle=True)
 
         seconds = median_seconds(
             {"ours": ours, "published": published}, device=device, repeats=repeats, clock=clock

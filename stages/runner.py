@@ -69,7 +69,7 @@ def run_stage(
         with start_run(experiment, name, tags, system_metrics=True) as record:
             record.log_params(sections)
 
-            def log(values: dict[str, float], step: int) -> None:
+            def log(values: Mapping[str, float], step: int) -> None:
                 record.log_metrics(values, step)
                 if "epoch" in values:
                     numbers = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
