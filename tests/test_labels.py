@@ -17,6 +17,7 @@ from weaktr.labels import (
     FINE,
     FUSED,
     cam_to_label,
+    foreground_limit,
     refine_multi_scale,
 )
 from weaktr.models.cam import CAMMaps
@@ -227,6 +228,17 @@ def test_sweep_is_exact_on_continuous_scores() -> None:
         label = cam_to_label(cams, (0, 1, 2), sweep.thresholds[i])
         expected = oracle.confusion(label.numpy(), truth.numpy(), 4)
         np.testing.assert_array_equal(sweep.confusion()[i], expected)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.43, 0.79])
+def test_sweep_and_label_agree_at_the_limit(threshold: float) -> None:
+    limit = torch.tensor(foreground_limit(threshold))
+    just_above = torch.nextafter(limit, torch.tensor(1.0))
+    cams = torch.stack([limit, just_above]).view(1, 1, 2)
+    assert cam_to_label(cams, (0,), threshold).tolist() == [[0, 1]]
+    sweep = BackgroundSweep(1, [threshold])
+    sweep.update(cams, (0,), torch.ones(1, 2, dtype=torch.uint8))
+    assert sweep.confusion()[0].tolist() == [[0, 0], [1, 1]]
 
 
 def test_sweep_without_images_is_zero() -> None:

@@ -161,7 +161,8 @@ def check_tracking(repository: Repository) -> None:
         made_by = client.get_run(run_id)
         assert made_by.data.tags["stage"] == stage
         assert made_by.info.status == "FINISHED"
-    assert "report.html" in {a.path for a in client.list_artifacts(latest.info.run_id, "evaluate")}
+    logged = {a.path for a in client.list_artifacts(latest.info.run_id, "evaluate")}
+    assert "evaluate/report.html" in logged
 
 
 @pytest.mark.slow
