@@ -28,7 +28,7 @@ def oracle_sum(features: list[np.ndarray], weights: list[float], values: np.ndar
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
-@pytest.mark.parametrize("spread", [0.3, 2.0, 30.0])
+@pytest.mark.parametrize("spread", [0.05, 0.3, 2.0, 30.0])
 def test_one_kernel_equals_the_oracle(d: int, spread: float) -> None:
     features, values = points(d, 150, spread), points(150, 3, 1.0, seed=1)
     result = filtered(KernelSum([build_lattice(features)], [1.0]), values)
