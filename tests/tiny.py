@@ -82,11 +82,11 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
-def run_stages(params: dict[str, Any], stages: Iterable[str] = CHAIN) -> None:
+def run_stages(params: dict[str, Any], stages: Iterable[str] = CHAIN, device: str = "cpu") -> None:
     """Runs stages in this process, in the working directory, untracked."""
     for name in stages:
         reports = Path("reports") / name
-        STAGES[name](Context(params=parse_params(params), device="cpu", reports=reports))
+        STAGES[name](Context(params=parse_params(params), device=device, reports=reports))
 
 
 def contents(*places: str) -> dict[str, bytes]:

@@ -178,6 +178,8 @@ class Backbone(nn.Module):
             the grid `(h, w)`.
         """
         B, _, H, W = x.shape
+        if x.is_cuda:  # the convolution then puts out tokens as they lie in the sequence
+            x = x.contiguous(memory_format=torch.channels_last)
         patches = self.patch_embed.proj(x)
         h, w = patches.shape[-2:]
         tokens = self.patch_embed.norm(patches.flatten(2).mT)
