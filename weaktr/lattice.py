@@ -66,7 +66,7 @@ class KernelSum:
         for lattice, weight in zip(lattices, weights, strict=True):
             scaled = lattice.weights * _symmetric_scale(lattice)
             corners.extend(lattice.corners + first_vertex)
-            corner_weights.extend(weight * _attenuation(len(scaled)) * scaled)
+            corner_weights.extend(weight * scaled)
             starts.append(lattice.starts[:-1] + first_place)
             points.append(lattice.places % count)
             point_weights.append(scaled.flatten().index_select(0, lattice.places))
@@ -227,13 +227,8 @@ def _search(ordered: Tensor, wanted: Tensor) -> Tensor:
     return torch.from_numpy(np.searchsorted(ordered.numpy(), wanted.numpy()))
 
 
-def _attenuation(size: int) -> float:
-    """Scale of a lattice with `size` corners a simplex, by which splat, blur and slice conserve."""
-    return 1 / (1 + 2.0 ** (1 - size))
-
-
 def _symmetric_scale(lattice: Lattice) -> Tensor:
-    """Diagonal of D: `(G 1)^(-1/2)` at every point `[N]`."""
+    """Diagonal of D: `(G 1)^(-1/2)` at every point `[N]`; G may have any scale."""
     flat = lattice.corners.flatten()
     mass = torch.bincount(flat, lattice.weights.flatten(), lattice.num_vertices).float()
     own = torch.arange(len(mass), device=mass.device)
@@ -241,7 +236,7 @@ def _symmetric_scale(lattice: Lattice) -> Tensor:
         shares = [mass.index_select(0, side) * (side != own) for side in sides]
         mass = mass + 0.5 * sum(shares)
     total = (mass.index_select(0, flat).view_as(lattice.weights) * lattice.weights).sum(0)
-    return (total * _attenuation(len(lattice.weights)) + 1e-20).rsqrt()
+    return (total + 1e-20).rsqrt()
 
 
 def _blur_matrices(lattices: Sequence[Lattice]) -> list[Tensor]:
