@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Row
+from weaktr.errors import UserError
 from weaktr.files import write_text
 from weaktr.runtime import set_threads
 
@@ -63,15 +64,23 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
     arguments = parser.parse_args()
     set_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+    console = Console()
     rows: list[Row] = []
+    missing = len(STEPS) - len(arguments.only)
     for step in arguments.only:
         module = importlib.import_module(f"benchmarks.{step}")
-        rows += module.run(arguments.device, arguments.repeats)
+        try:
+            rows += module.run(arguments.device, arguments.repeats)
+        except UserError as error:
+            console.print(f"{step}: not measured. {error}")
+            missing += 1
     table = Table(*COLUMNS)
     for row in rows:
         table.add_row(*cells(row))
-    Console().print(table)
-    if arguments.only == STEPS:
+    console.print(table)
+    if missing:
+        console.print(f"{PATH.name} stays as it is: it takes a run of all steps.")
+    else:
         head, marker, _ = PATH.read_text(encoding="utf-8").partition("<!-- measured -->\n")
         write_text(PATH, head + marker + markdown(rows, arguments.device))
 

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Row, median_seconds, peak_mib
+from benchmarks.measure import Row, Step, median_seconds, peak_mib
 from tests.oracles.attention_stack import softmax_maps, stack_fusion
 from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
 
@@ -20,7 +21,7 @@ def run(
     tokens: int = 1000,
     batch: int = 1,
 ) -> list[Row]:
-    """From queries, keys and head weights to the fused CAM's fine logits and the weights' gradient.
+    """From queries, keys and head weights to the fused maps, or to the gradient of fine logits.
 
     Args:
         device: Where to run.
@@ -30,8 +31,8 @@ def run(
         batch: Images.
 
     Returns:
-        A row for the full maps (`fuse_attention`) and one for what training needs
-        (`attention_marginals`).
+        A row for what training needs (`attention_marginals`), one for the full maps of label export
+        (`fuse_attention`), which need no gradient, and one for these with it.
     """
     device = torch.device(device)
     torch.manual_seed(0)
@@ -42,42 +43,47 @@ def run(
     coarse = torch.rand(batch, CLASSES, tokens - CLASSES, device=device)
     layout = Layout(CLASSES, CLASSES)
 
-    def train(cross: Tensor, affinity: Tensor) -> None:
+    def stack() -> tuple[Tensor, Tensor]:
+        maps = [softmax_maps(q, k) for q, k in zip(queries, keys, strict=True)]
+        return stack_fusion(weights.mT.flatten(1), maps, *layout)
+
+    def stream() -> tuple[Tensor, Tensor]:
+        return fuse_attention(weights, queries, keys, layout)
+
+    def step(fuse: Callable[[], tuple[Tensor, Tensor]]) -> None:
+        cross, affinity = fuse()
         fine = affinity @ (cross * coarse).mT
         fine.mean(dim=1).square().sum().backward()
         weights.grad = None
 
-    def stacked() -> None:
-        maps = [softmax_maps(q, k) for q, k in zip(queries, keys, strict=True)]
-        train(*stack_fusion(weights.mT.flatten(1), maps, *layout))
-
-    def streamed() -> None:
-        train(*fuse_attention(weights, queries, keys, layout))
-
-    def marginal() -> None:
+    def marginal_step() -> None:
         rows = [attention_marginals(q, k, layout) for q, k in zip(queries, keys, strict=True)]
         fused = torch.einsum("blh,blhcp->bcp", weights, torch.stack(rows, dim=1))
         fine = (fused[:, -1:] * fused[:, :-1] * coarse).mean(dim=2)
         fine.square().sum().backward()
         weights.grad = None
 
-    versions = {"stack": stacked, "maps": streamed, "marginals": marginal}
-    seconds = median_seconds(versions, device=device, repeats=repeats, clock=clock)
-    peaks = {key: peak_mib(version, device) for key, version in versions.items()}
-    setting = f"{LAYERS} layers, {HEADS} heads, {tokens} tokens, batch {batch}, float32"
-    steps = {"maps": "attention fusion, full maps", "marginals": "attention fusion, training"}
-    return [
-        Row(
-            step=step,
-            setting=setting,
-            seconds=seconds[key],
-            reference="stack of all maps",
-            reference_seconds=seconds["stack"],
-            peak_mib=peaks[key],
-            reference_peak_mib=peaks["stack"],
+    versions: dict[str, tuple[Step, Step]] = {
+        "training": (marginal_step, partial(step, stack)),
+        "full maps, no gradient": (torch.no_grad()(stream), torch.no_grad()(stack)),
+        "full maps, with gradient": (partial(step, stream), partial(step, stack)),
+    }
+    rows = []
+    for name, (ours, reference) in versions.items():
+        steps = {"ours": ours, "stack": reference}
+        seconds = median_seconds(steps, device=device, repeats=repeats, clock=clock)
+        rows.append(
+            Row(
+                step=f"attention fusion, {name}",
+                setting=f"{LAYERS} layers, {HEADS} heads, {tokens} tokens, batch {batch}, float32",
+                seconds=seconds["ours"],
+                reference="stack of all maps",
+                reference_seconds=seconds["stack"],
+                peak_mib=peak_mib(ours, device),
+                reference_peak_mib=peak_mib(reference, device),
+            )
         )
-        for key, step in steps.items()
-    ]
+    return rows
 
 
 if __name__ == "__main__":

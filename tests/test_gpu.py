@@ -16,7 +16,10 @@ from weaktr.metrics import ConfusionMatrix
 from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
 from weaktr.models.cam import CAMNetwork, build_cam_network
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+]
 
 
 @pytest.fixture(autouse=True)
