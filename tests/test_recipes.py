@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from tests.import_closure import REPOSITORY
 from tests.stand_ins import HEIGHT, TRAIN, WIDTH, write_coco14, write_voc12
 from tests.tiny import run_stages
+from tests.tiny_data import write_folder
 from weaktr.cli import app
 from weaktr.config import Params, load_params, parse_params
 from weaktr.data.manifest import Manifest
@@ -65,10 +66,10 @@ def flat_defaults() -> dict[str, Any]:
 
 def test_the_list_is_complete(project: Path) -> None:
     names = {recipe.name for recipe in list_recipes()}
-    assert names == {*PUBLISHED, *OVERLAYS, "demo"}
+    assert names == {*PUBLISHED, *OVERLAYS, "demo", "own-images"}
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, "demo"])
+@pytest.mark.parametrize("name", [*PUBLISHED, "demo", "own-images"])
 def test_a_whole_recipe_sets_every_param(project: Path, name: str) -> None:
     values = flatten(composed(name))
     expected = {key for key in flat_defaults() if not key.startswith(UNTOUCHED)}
@@ -184,10 +185,16 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def dry_run(*names: str, **overrides: Any) -> dict[str, Any]:
     """Runs the recipe's chain at small sizes on a stand-in; returns the params."""
     params = merged(merged(composed(*names), SMALL), overrides)
-    write = write_voc12 if params["dataset"]["kind"] == "voc" else write_coco14
-    write(Path(params["dataset"]["root"]))
+    write = {"voc": write_voc12, "coco": write_coco14, "folder": write_pets}
+    write[params["dataset"]["kind"]](Path(params["dataset"]["root"]))
     run_stages(params)
     return params
+
+
+def write_pets(root: Path) -> None:
+    """A folder as in the README: images and a table of tags, no masks and no split."""
+    names = [f"{number}.jpg" for number in range(10)]
+    write_folder(root, {name: ("dog", '"cat;person"')[i % 2] for i, name in enumerate(names)})
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -222,6 +229,14 @@ def test_dry_run_of_an_overlay(project: Path, name: str) -> None:
     assert with_masks is (name == "select-with-masks")
     assert read_json("reports/train_decoder/metrics.json")["rounds"] == 1 + (name == "two-rounds")
     assert 0 <= read_json("reports/evaluate/metrics.json")["mean_iou"] <= 100
+
+
+def test_own_images_need_a_root_and_nothing_else(project: Path) -> None:
+    dry_run("own-images", dataset={"root": "my pets"})
+    manifest = Manifest.load("data/prepared")
+    assert manifest.classes == ("cat", "dog", "person")
+    assert len(list(Path("data/pseudo-labels").glob("*.png"))) == len(manifest.of_split("train"))
+    assert len(list(Path("data/predictions").glob("*.png"))) == len(manifest.of_split("val")) > 0
 
 
 def test_cam_backbone_and_input_size_are_params_like_others(project: Path) -> None:
