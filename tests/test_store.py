@@ -60,6 +60,12 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+def test_others_may_read_the_weights(saved: Path) -> None:
+    """As on any shared disk: safetensors' own writer keeps a file to its owner."""
+    weights, config = saved / "model.safetensors", saved / "config.json"
+    assert weights.stat().st_mode == config.stat().st_mode
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_missing_files(saved: Path, file: str) -> None:
     (saved / file).unlink()

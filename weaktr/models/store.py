@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from weaktr import __version__
@@ -60,7 +60,7 @@ def save_model(
     }
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with replace_dir(folder) as temporary:
-        save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
+        (temporary / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
         write_json(temporary / CONFIG, config)
 
 
