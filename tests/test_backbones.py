@@ -29,6 +29,7 @@ BACKBONES = [
     "vit_base_patch16_siglip_224",
     "vit_base_patch16_clip_224",
     "vit_small_patch16_rope_mixed_224",
+    "test_vit2",  # no class token, but a register that has a position
 ]
 CLASSES = 3
 
@@ -128,7 +129,9 @@ def test_blocks_equal_timm(name: str) -> None:
     torch.testing.assert_close(run_block(block, tokens, ropes[0])[0], block(tokens, **rope))
     record = run_attention(block.attn, tokens, ropes[0])
     torch.testing.assert_close(record.output, block.attn(tokens, **rope))
-    assert record.query.shape == record.key.shape == (2, backbone.num_heads, tokens.shape[1], 64)
+    channels = backbone.embed_dim // backbone.num_heads
+    shape = (2, backbone.num_heads, tokens.shape[1], channels)
+    assert record.query.shape == record.key.shape == shape
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -110,9 +110,9 @@ class Backbone(nn.Module):
 
         h, w = self.position_grid
         native = 0 if self.cls_token is None else self.cls_token.shape[1]
-        if self.pos_embed is not None and native and self.pos_embed.shape[1] > h * w:
+        if self.pos_embed is not None and self.pos_embed.shape[1] > h * w:
             others = self.pos_embed.detach()[:, native:]
-            classes = several(self.pos_embed[:, :native])
+            classes = several(self.pos_embed[:, :native] if native else None)
             self.pos_embed = nn.Parameter(torch.cat((classes, others), dim=1))
         self.cls_token = nn.Parameter(several(self.cls_token))
 
