@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from timm.data.auto_augment import AutoAugment, RandAugment
+from timm.data.auto_augment import AugMixAugment, AutoAugment, RandAugment
 from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torchvision import tv_tensors
@@ -69,7 +69,7 @@ def cam_training_transform(
         std=tuple(std),
     )
     for step in transform.transforms:
-        if isinstance(step, RandAugment):
+        if isinstance(step, RandAugment | AugMixAugment):
             operations = list(step.ops)
         elif isinstance(step, AutoAugment):
             operations = [operation for policy in step.policy for operation in policy]
