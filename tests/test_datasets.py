@@ -147,10 +147,18 @@ def test_small_images_are_padded_with_the_mean_and_void() -> None:
     assert (image[:, 12:] == 0).all()
 
 
+@pytest.mark.parametrize(("width", "height"), [(600, 2), (2, 600)])
+def test_strips_are_resized_to_eight_short_sides_at_most(width: int, height: int) -> None:
+    transform = segmentation(8 * 24, ratio_min=1.0, ratio_max=1.0, photometric=False)
+    _, target = transform(Image.new("RGB", (width, height)), np.zeros((height, width), np.uint8))
+    known = (target != VOID).nonzero().amax(dim=0) + 1
+    assert sorted(known.tolist()) == [1, 8 * 24]
+
+
 def test_a_crop_is_redrawn_while_one_class_dominates() -> None:
-    label = np.zeros((24, 240), np.uint8)
-    label[:, 100:140] = 1
-    pixels = Image.new("RGB", (240, 24))
+    label = np.zeros((24, 192), np.uint8)
+    label[:, 80:112] = 1
+    pixels = Image.new("RGB", (192, 24))
     shares = {}
     for limit in (0.75, 1.0):
         transform = segmentation(24, ratio_min=1.0, ratio_max=1.0, max_class_share=limit)

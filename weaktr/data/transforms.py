@@ -15,6 +15,9 @@ from torchvision.transforms import v2
 from weaktr.config import CamAugmentParams, DecoderAugmentParams
 from weaktr.data.masks import VOID
 
+LONGEST = 8
+"""Longest side of a resized training image, in short sides, as published: bounds thin strips."""
+
 
 def to_tensor(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Normalises an RGB image.
@@ -84,9 +87,10 @@ def cam_training_transform(
 class SegmentationTransform:
     """Joint augmentation of an image and its label for decoder training.
 
-    Resize the short side to `short_side` x a random ratio, random crop in which no class covers
-    more than `max_class_share`, flip, photometric distortion, normalise, pad right and bottom (the
-    image with its mean, the label with void).
+    Resize the short side to `short_side` x a random ratio (less where the long side would exceed
+    eight of them), random crop in which no class covers more than `max_class_share`, flip,
+    photometric distortion, normalise, pad right and bottom (the image with its mean, the label with
+    void).
     """
 
     def __init__(
@@ -122,7 +126,7 @@ class SegmentationTransform:
         mask = tv_tensors.Mask(torch.from_numpy(label))
         H, W = mask.shape
         ratio = torch.empty(()).uniform_(self.params.ratio_min, self.params.ratio_max).item()
-        scale = self.params.short_side * ratio / min(H, W)
+        scale = self.params.short_side * ratio / max(min(H, W), max(H, W) / LONGEST)
         target = [max(1, round(H * scale)), max(1, round(W * scale))]
         pixels = v2.functional.resize(pixels, target, antialias=True)
         mask = v2.functional.resize(mask, target)
