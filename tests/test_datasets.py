@@ -1,3 +1,4 @@
+import colorsys
 import random
 from pathlib import Path
 
@@ -10,7 +11,12 @@ from weaktr.config import CamAugmentParams, DecoderAugmentParams
 from weaktr.data.datasets import EpochSampler, MaskDataset, TagDataset, seeded, training_loader
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import VOID, write_mask
-from weaktr.data.transforms import SegmentationTransform, cam_training_transform, to_tensor
+from weaktr.data.transforms import (
+    SegmentationTransform,
+    cam_training_transform,
+    distort_colours,
+    to_tensor,
+)
 from weaktr.errors import UserError
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
@@ -145,6 +151,34 @@ def test_small_images_are_padded_with_the_mean_and_void() -> None:
     assert (target[12:] == VOID).all()
     assert (target[:, 12:] == VOID).all()
     assert (image[:, 12:] == 0).all()
+
+
+def hsv(image: torch.Tensor) -> tuple[float, float, float]:
+    return colorsys.rgb_to_hsv(*image.flatten().tolist())
+
+
+def test_colours_are_distorted_as_published_and_channels_never_swapped() -> None:
+    colour = torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)
+    with seeded(0):
+        moved = np.array([hsv(distort_colours(colour)) for _ in range(400)])
+    hue, saturation, value = moved.T
+    turn = 360 * ((hue - hsv(colour)[0] + 0.5) % 1 - 0.5)
+    assert -36.01 <= turn.min() < -32
+    assert 32 < turn.max() <= 36.01
+    assert (abs(turn) < 0.01).mean() == pytest.approx(0.5, abs=0.1)
+    assert saturation.max() > 1.4 * hsv(colour)[1]
+    assert value.min() == pytest.approx(0.5 * (0.5 - 32 / 255), abs=0.04)
+    assert value.max() == pytest.approx(1.5 * (0.5 + 32 / 255), abs=0.06)
+
+
+def test_distorted_colours_stay_colours() -> None:
+    image = torch.stack(torch.meshgrid(*[torch.linspace(0, 1, 5)] * 3, indexing="ij")).flatten(2)
+    with seeded(0):
+        for _ in range(50):
+            distorted = distort_colours(image)
+            assert distorted.isfinite().all()
+            assert distorted.min() >= -1e-6
+            assert distorted.max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize(("width", "height"), [(600, 2), (2, 600)])
