@@ -187,6 +187,13 @@ def test_every_parameter_is_optimised_and_the_encoder_slower() -> None:
         assert [sum(p.numel() for p in group["params"]) for group in groups] == [9, 16]
 
 
+def test_momentum_is_nesterovs_where_there_is_any() -> None:
+    model = nn.Linear(2, 3)
+    for momentum in (0.9, 0.0):
+        optimizer = decoder_optimizer(model, DecoderParams(momentum=momentum))
+        assert [group["nesterov"] for group in optimizer.param_groups] == [momentum > 0] * 2
+
+
 def test_the_pretrained_blocks_of_the_cam_network_can_learn_slower() -> None:
     model = nn.ModuleDict({"backbone": nn.ModuleDict({"blocks": nn.Linear(2, 3)})})
     model["head"] = nn.Linear(3, 4)

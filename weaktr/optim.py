@@ -27,6 +27,8 @@ def cam_optimizer(model: nn.Module, params: CamParams) -> torch.optim.Optimizer:
 def decoder_optimizer(model: nn.Module, params: DecoderParams) -> torch.optim.Optimizer:
     """SGD or AdamW, with a lower rate for the pretrained encoder (`lr_scale` of its group).
 
+    As published, SGD's momentum is Nesterov's.
+
     Args:
         model: The segmenter; parameters under `encoder.` form the first group.
         params: The `decoder` section.
@@ -43,6 +45,7 @@ def decoder_optimizer(model: nn.Module, params: DecoderParams) -> torch.optim.Op
         groups,
         lr=params.lr,
         momentum=params.momentum,
+        nesterov=params.momentum > 0,
         weight_decay=params.weight_decay,
         fused=True,
     )
