@@ -1,6 +1,7 @@
 """The one training loop, for the CAM network and for the segmenter."""
 
 import math
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ def train(
         One mapping an epoch: `epoch`, `lr`, the mean of each named loss, and `score`.
 
     Raises:
-        UserError: If the loss stops being a finite number.
+        UserError: If the loss stops being a finite number, or the checkpoint cannot be used.
     """
     sampler = EpochSampler(len(dataset), seed=seed)  # type: ignore[arg-type]
     loader = training_loader(
@@ -184,10 +185,21 @@ def _save(
 def _resume(
     model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint | None
 ) -> Progress:
-    """Loads weights, optimiser and progress, if there is a checkpoint for just these settings."""
+    """Loads weights, optimiser and progress, if there is a checkpoint for just these settings.
+
+    Raises:
+        UserError: If it is damaged, or the network has changed since.
+    """
     if checkpoint is None or not checkpoint.path.is_file():
         return Progress()
-    state = torch.load(checkpoint.path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state["progress"])
+    try:
+        state = torch.load(checkpoint.path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        return Progress(**state["progress"])
+    except (pickle.UnpicklingError, EOFError, RuntimeError, LookupError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{checkpoint.path} cannot be resumed from; remove it to start afresh. "
+            f"Got: {type(error).__name__}: {reason}"
+        ) from None
