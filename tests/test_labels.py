@@ -202,7 +202,13 @@ def test_pseudo_label_keeps_class_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    "thresholds", [[i / 100 for i in range(20, 80)], [0.5], [0.011, 0.02, 0.30001, 0.3002, 0.97]]
+    "thresholds",
+    [
+        [i / 100 for i in range(20, 80)],
+        [0.5],
+        [1e-6, 0.9999],
+        [0.011, 0.02, 0.30001, 0.3002, 0.97],
+    ],
 )
 def test_sweep_equals_one_label_map_a_threshold(thresholds: list[float]) -> None:
     images = [random_image(seed, count) for seed, count in enumerate((1, 3, 0, 2, 6))]

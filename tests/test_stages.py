@@ -132,6 +132,14 @@ def test_models_and_labels_are_the_same_without_any_training_mask(workspace: Pat
     assert metrics["miou"] == {}
 
 
+@pytest.mark.parametrize("score", [1e-6, 0.4300001, 0.999999])
+def test_any_background_score_can_be_measured(workspace: Path, score: float) -> None:
+    run_stages(tiny_params(labels__background_score=score), ["export_labels"])
+    metrics = json.loads(Path("reports/export_labels/metrics.json").read_text())
+    assert metrics["background_score"] == score
+    assert metrics["miou"]["fine"] <= metrics["optimum_by_masks"]["fine"]["miou"]
+
+
 def test_masks_that_are_let_in_are_stated(workspace: Path) -> None:
     params = tiny_params(labels__background_score="sweep", cam__select="seed_miou")
     run_stages(params, CHAIN[1:])

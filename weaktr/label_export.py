@@ -34,7 +34,7 @@ from weaktr.metrics import ConfusionMatrix, scores
 from weaktr.models.cam import CAMNetwork
 from weaktr.progress import track
 from weaktr.streams import map_ahead, shape_batches
-from weaktr.sweep import BackgroundSweep
+from weaktr.sweep import MIN_GAP, BackgroundSweep
 
 BATCH = 8
 """Images of equal shape that go through the network together, each with its flip."""
@@ -100,7 +100,9 @@ def export_labels(
     """
     names = manifest.classes
     fixed = params.background_score if isinstance(params.background_score, float) else None
-    thresholds = sorted({i / 100 for i in range(1, 100)} | ({fixed} if fixed else set()))
+    thresholds = [i / 100 for i in range(1, 100)]
+    if fixed is not None:  # it takes the place of one that is the same or too close
+        thresholds = sorted([fixed, *(t for t in thresholds if abs(t - fixed) >= MIN_GAP)])
     sweeps = {seed: BackgroundSweep(len(names), thresholds) for seed in SEEDS}
     measured = [record for record in manifest.records if record.id in masks]
 

@@ -15,7 +15,7 @@ from weaktr.labels import best_class, foreground_limit
 
 DEFAULT_THRESHOLDS = tuple(i / 100 for i in range(20, 80))
 MIN_GAP = 1e-5
-"""Thresholds closer than this are refused."""
+"""Thresholds closer to each other than this are refused."""
 
 
 class SweepOptimum(NamedTuple):
@@ -41,8 +41,8 @@ class BackgroundSweep:
     """
 
     def __init__(self, num_classes: int, thresholds: Sequence[float] = DEFAULT_THRESHOLDS) -> None:
-        gaps = np.diff([0, *thresholds, 1])
-        if not len(thresholds) or gaps.min() < MIN_GAP:
+        gap = np.diff(thresholds).min(initial=1)
+        if not len(thresholds) or thresholds[0] <= 0 or thresholds[-1] >= 1 or gap < MIN_GAP:
             raise ValueError(
                 f"thresholds must ascend within (0, 1), {MIN_GAP} apart. Got: {tuple(thresholds)}"
             )
@@ -50,7 +50,7 @@ class BackgroundSweep:
         self.thresholds = tuple(thresholds)
         self.num_classes = num_classes
         # Cells so narrow that none holds two limits; powers of two keep score * cells exact.
-        self._cells = 2 ** math.ceil(math.log2(2 / gaps.min()))
+        self._cells = 2 ** math.ceil(math.log2(2 / gap))
         edges = torch.arange(self._cells + 1, dtype=torch.float64) / self._cells
         self._below_cell = torch.bucketize(edges, limits).to(torch.int32)
         self._limits = torch.cat([limits, torch.tensor([torch.inf])]).float()
