@@ -82,10 +82,10 @@ def selection_score(
         return None
     if params.select == "map":
         validation = manifest.of_split("val")
-        if not validation.records:
+        if not any(record.tags for record in validation.records):
             raise UserError(
-                "cam.select: 'map' needs images in the val split and there are none; "
-                "use 'last' or add a val split."
+                "cam.select: 'map' needs tagged images in the val split and there are none; "
+                "use 'last' or add some."
             )
         return lambda model: tag_average_precision(model, validation, params.input_size)  # type: ignore[arg-type]
     masks = load_masks(prepared)
