@@ -110,6 +110,13 @@ def test_pillow_is_never_asked_for_zero_bits(policy: str) -> None:
             transform(image)
 
 
+@pytest.mark.parametrize("policy", ["nonsense", "rand-x9", "augmix-q3"])
+def test_an_unknown_policy_is_one_sentence(policy: str) -> None:
+    params = CamAugmentParams(auto_augment=policy)
+    with pytest.raises(UserError, match=r"auto_augment must be .* Got: '" + policy):
+        cam_training_transform(params, input_size=16, mean=MEAN, std=STD)
+
+
 def test_to_tensor_normalises() -> None:
     image = Image.fromarray(np.full((2, 3, 3), 51, np.uint8))
     tensor = to_tensor(image, MEAN, STD)

@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from weaktr.config import CamAugmentParams, DecoderAugmentParams
 from weaktr.data.masks import VOID
+from weaktr.errors import UserError
 
 LONGEST = 8
 """Longest side of a resized training image, in short sides, as published: bounds thin strips."""
@@ -58,19 +59,28 @@ def cam_training_transform(
     Returns:
         A function from an RGB image to a float tensor `[3, input_size, input_size]`. It draws from
         the global generators of `random`, `numpy` and `torch`.
+
+    Raises:
+        UserError: If timm knows no such policy.
     """
-    transform = create_transform(
-        input_size,
-        is_training=True,
-        scale=(params.scale_min, 1.0),
-        color_jitter=params.color_jitter,
-        auto_augment=params.auto_augment,
-        interpolation="bicubic",
-        re_prob=params.erase_probability,
-        re_mode="pixel",
-        mean=tuple(mean),
-        std=tuple(std),
-    )
+    try:
+        transform = create_transform(
+            input_size,
+            is_training=True,
+            scale=(params.scale_min, 1.0),
+            color_jitter=params.color_jitter,
+            auto_augment=params.auto_augment,
+            interpolation="bicubic",
+            re_prob=params.erase_probability,
+            re_mode="pixel",
+            mean=tuple(mean),
+            std=tuple(std),
+        )
+    except (AssertionError, ValueError) as error:
+        raise UserError(
+            "cam.augment.auto_augment must be null or a policy of timm, such as "
+            f"rand-m9-mstd0.5-inc1 ({error}). Got: {params.auto_augment!r}"
+        ) from None
     for step in transform.transforms:
         if isinstance(step, RandAugment | AugMixAugment):
             operations = list(step.ops)
