@@ -14,6 +14,7 @@ from weaktr.inference import (
     enlarged_size,
     mean_probabilities,
     network_passes,
+    num_logits,
     scaled_inputs,
     scaled_size,
     sliding_window_labels,
@@ -259,3 +260,14 @@ def test_windows_follow_params() -> None:
     params = EvaluationParams(window=96, stride=64, scales=(0.5, 1.0), flip=False, short_side=100)
     expected = Windows(window=96, stride=64, short_side=100, scales=(0.5, 1.0), flip=False, batch=8)
     assert Windows.of(params) == expected
+
+
+@pytest.mark.parametrize("size", [(20, 30), (3, 40)])
+def test_logits_are_counted_as_they_are_made(size: tuple[int, int], pointwise: Pointwise) -> None:
+    plain = Windows(window=16, stride=10, scales=(0.5, 1.7), flip=False)
+    for windows in (plain, replace(plain, flip=True), replace(plain, short_side=18)):
+        inputs = scaled_inputs(images(2, *size), windows, mean=MEAN, std=STD)
+        made = sum(one.logits.numel() for one in network_passes(pointwise, inputs, windows))
+        assert 2 * num_logits(size, windows, 3) == made
+    early = replace(plain, early_weight=0.8)
+    assert num_logits(size, early, 3) == 2 * num_logits(size, plain, 3)

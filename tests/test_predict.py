@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import weaktr.predict
+import weaktr.segmentation
 from weaktr.config import CrfParams, DecoderParams, EvaluationParams
 from weaktr.data.masks import read_mask
 from weaktr.errors import UserError
@@ -260,3 +261,26 @@ def test_photographs(voc_animals: Path, tmp_path: Path) -> None:
     for path in images:
         mask = read_mask(tmp_path / "out" / "masks" / f"{path.stem}.png")
         assert mask.shape[::-1] == Image.open(path).size
+
+
+@pytest.mark.parametrize("backend", ["none", "lattice"])
+def test_images_go_together_as_memory_allows(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = PARAMS.model_copy(update={"crf": CrfParams(backend=backend, iterations=1)})
+    images = [striped(40, 32, colours) for colours in ("kr", "gb", "rgb", "kg", "b")]
+    allowed = [[0], [1, 2], [0, 1, 2], [], [2]]
+    together = segment(MODEL, images, params, allowed)
+    seen: list[int] = []
+    name = "sliding_window_labels" if backend == "none" else "sliding_window_probabilities"
+    run_windows = getattr(weaktr.segmentation, name)
+
+    def count(model: nn.Module, batch: Tensor, *rest: object) -> object:
+        seen.append(len(batch))
+        return run_windows(model, batch, *rest)
+
+    monkeypatch.setattr(weaktr.segmentation, name, count)
+    monkeypatch.setattr(weaktr.segmentation, "LOGITS", 2 * 2 * 4 * 40 * 32)
+    apart = segment(MODEL, images, params, allowed)
+    assert seen == [2, 2, 1]
+    for a, b in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(a.labels, b.labels)
+        np.testing.assert_allclose(a.confidence, b.confidence, rtol=1e-6)

@@ -6,6 +6,7 @@ published evaluation, those of the masks before the last decoder block join in, 
 Nothing outlives an image.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -216,6 +217,19 @@ def scaled_size(
         scale = min(short / min(size), int(LONGEST * short_side * scale) / max(size))
     height, width = (max(1, int(side * scale + 0.5)) for side in size)
     return height, width
+
+
+def num_logits(size: tuple[int, ...], windows: Windows, num_labels: int) -> int:
+    """How many logits one image has in all passes together.
+
+    Args:
+        size: Height and width of the image.
+        windows: How it is cut and scaled.
+        num_labels: K.
+    """
+    scaled = [scaled_size(size, scale, windows.short_side) for scale in windows.scales]
+    pixels = sum(math.prod(enlarged_size(one, windows.window)) for one in scaled)
+    return pixels * num_labels * (1 + windows.flip) * (2 if windows.early_weight else 1)
 
 
 @torch.no_grad()

@@ -16,11 +16,14 @@ from weaktr.inference import (
     ScaleLogits,
     Windows,
     best_labels,
+    num_logits,
     sliding_window_labels,
     sliding_window_probabilities,
 )
 from weaktr.models.segmenter import Segmenter
 
+LOGITS = 2**29
+"""Logits that images which go together may hold; one image alone may hold more."""
 CRF_PIXELS = 2**20
 """Larger images go through the CRF at about this many pixels; its marginals are enlarged again."""
 
@@ -43,7 +46,7 @@ def segment(
     params: EvaluationParams,
     allowed: Sequence[Sequence[int]] | None = None,
 ) -> list[Segmentation]:
-    """Segments images of equal shape.
+    """Segments images of equal shape, as many at a time as memory allows.
 
     Args:
         model: In evaluation mode; inputs go to its device.
@@ -52,6 +55,23 @@ def segment(
         allowed: For each image the classes it may contain, 0-based, where they are known;
             background always may. `None`: all classes.
     """
+    each = num_logits(images[0].shape[:2], Windows.of(params), model.num_labels)
+    together = max(1, LOGITS // each)
+    results = []
+    for first in range(0, len(images), together):
+        some = slice(first, first + together)
+        known = None if allowed is None else allowed[some]
+        results += _segment_together(model, images[some], params, known)
+    return results
+
+
+def _segment_together(
+    model: Segmenter,
+    images: Sequence[Pixels],
+    params: EvaluationParams,
+    allowed: Sequence[Sequence[int]] | None,
+) -> list[Segmentation]:
+    """One batch; arguments as for `segment`."""
     device = next(model.parameters()).device
     batch = torch.from_numpy(np.stack(images)).to(device)
     windows = Windows.of(params)
