@@ -76,8 +76,8 @@ def test_every_layer_norm_has_the_published_eps() -> None:
 
 def test_spare_embeddings_act_but_predict_nothing() -> None:
     torch.manual_seed(0)
-    whole = MaskTransformer(num_labels=7, encoder_width=32, heads=2, dropout=0.0).eval()
-    part = MaskTransformer(num_labels=5, spare=2, encoder_width=32, heads=2, dropout=0.0).eval()
+    whole = MaskTransformer(num_labels=7, width=32, heads=2, dropout=0.0).eval()
+    part = MaskTransformer(num_labels=5, spare=2, width=32, heads=2, dropout=0.0).eval()
     part.load_state_dict(whole.state_dict())
     x = torch.randn(2, 6, 32)
     torch.testing.assert_close(part(x, (2, 3)), whole(x, (2, 3))[:, :5])

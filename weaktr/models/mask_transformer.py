@@ -18,10 +18,9 @@ class MaskTransformer(nn.Module):
 
     Args:
         num_labels: Classes and background.
-        encoder_width: Channels of the patch tokens.
+        width: Channels D of the patch tokens, and inside.
         layers: Transformer blocks.
         heads: Attention heads of a block.
-        width: Channels inside; `None`: as the encoder.
         mlp_ratio: Hidden channels of a block's MLP, in widths.
         dropout: Rate after attention weights, projections and MLP layers.
         spare: Class embeddings after those of the labels, which take part in attention and in the
@@ -32,18 +31,16 @@ class MaskTransformer(nn.Module):
         self,
         *,
         num_labels: int,
-        encoder_width: int,
+        width: int,
         layers: int = 2,
         heads: int,
-        width: int | None = None,
         mlp_ratio: float = 4.0,
         dropout: float = 0.1,
         spare: int = 0,
     ) -> None:
         super().__init__()
-        width = width or encoder_width
         self.num_labels = num_labels
-        self.input_projection = nn.Linear(encoder_width, width)
+        self.input_projection = nn.Linear(width, width)
         self.class_embedding = nn.Parameter(torch.empty(1, num_labels + spare, width))
         self.blocks = nn.Sequential(
             *(

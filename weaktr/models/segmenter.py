@@ -90,7 +90,7 @@ def build_segmenter(params: DecoderParams, num_labels: int, pretrained: bool = T
         )
     decoder = MaskTransformer(
         num_labels=num_labels,
-        encoder_width=encoder.embed_dim,
+        width=encoder.embed_dim,
         layers=params.layers,
         heads=params.heads or decoder_heads(encoder.embed_dim),
         mlp_ratio=params.mlp_ratio,
