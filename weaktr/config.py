@@ -133,7 +133,7 @@ class CamParams(Section):
     epochs: Count = 60
     batch_size: Count = 64
     accumulate: Count = 1
-    """Batches whose gradients are summed before one optimiser step."""
+    """Batches whose mean gradient makes one optimiser step."""
     lr: Positive = 6e-4
     """For 512 images a step; scaled by (batch_size * accumulate) / 512."""
     backbone_lr_scale: Annotated[Real, Field(gt=0, le=1)] = 1.0
