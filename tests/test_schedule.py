@@ -3,6 +3,7 @@ import torch
 from timm.scheduler import CosineLRScheduler
 
 from weaktr.config import CamParams, DecoderParams
+from weaktr.errors import UserError
 from weaktr.schedule import CosineSchedule, PolynomialSchedule, cam_schedule, decoder_schedule
 
 
@@ -64,3 +65,9 @@ def test_builders_follow_params() -> None:
     assert decoder.total_steps == 100
     assert decoder.published
     assert decoder.lr_at(0) == 1e-4
+
+
+def test_a_warm_up_that_never_ends_is_refused() -> None:
+    assert decoder_schedule(DecoderParams(epochs=4, warmup_iterations=99), 25).warmup_steps == 99
+    with pytest.raises(UserError, match=r"less than the 100 optimiser steps of 4 epochs. Got: 100"):
+        decoder_schedule(DecoderParams(epochs=4, warmup_iterations=100), 25)
