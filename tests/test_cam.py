@@ -108,3 +108,9 @@ def test_reductions_beyond_the_backbone_are_refused(key: str, limit: int) -> Non
     build(**{key: limit})
     with pytest.raises(UserError, match=f"cam.{key} must be at most {limit}"):
         build(**{key: limit + 1})
+
+
+def test_an_input_smaller_than_a_patch_is_refused() -> None:
+    build("vit_base_patch32_224", input_size=32)
+    with pytest.raises(UserError, match=r"cam.input_size must be at least a patch.* Got: 31"):
+        build("vit_base_patch32_224", input_size=31)

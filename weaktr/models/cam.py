@@ -164,7 +164,8 @@ def build_cam_network(params: CamParams, num_classes: int, pretrained: bool = Tr
         pretrained: Load `params.backbone.weights`; False where other weights follow anyway.
 
     Raises:
-        UserError: If the backbone cannot be had, or is too small for the fusion's reductions.
+        UserError: If the backbone cannot be had, is too small for the fusion's reductions, or its
+            patch is larger than the input.
     """
     backbone = build_backbone(
         params.backbone,
@@ -175,7 +176,12 @@ def build_cam_network(params: CamParams, num_classes: int, pretrained: bool = Tr
         drop_path=params.drop_path,
         pretrained=pretrained,
     )
-    side = max(1, params.input_size // backbone.patch_size)
+    side = params.input_size // backbone.patch_size
+    if not side:
+        raise UserError(
+            f"cam.input_size must be at least a patch, {backbone.patch_size} pixels. "
+            f"Got: {params.input_size}"
+        )
     backbone.set_position_grid((side, side))
     layers, heads = len(backbone.blocks), backbone.num_heads
     fusion: AdaptiveAttentionFusion | MeanAttentionFusion
