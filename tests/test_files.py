@@ -59,6 +59,12 @@ def test_json_is_sorted_and_readable(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"a": "é", "b": 1}
 
 
+def test_json_has_null_for_numbers_that_it_lacks(tmp_path: Path) -> None:
+    nan = float("nan")
+    write_json(tmp_path / "a.json", {"a": [nan, 1.5, (-float("inf"),)], "b": {"c": nan}})
+    assert read_json(tmp_path / "a.json") == {"a": [None, 1.5, [None]], "b": {"c": None}}
+
+
 @pytest.mark.parametrize("content", [None, b"{", b"\xff\xfe"])
 def test_unreadable_json_is_one_sentence(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
