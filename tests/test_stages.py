@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -12,6 +13,9 @@ from typer.testing import CliRunner
 from stages.__main__ import app
 from tests.import_closure import REPOSITORY
 from tests.tiny import CHAIN, contents, run_stages, tiny_params, write_params
+from weaktr.data.manifest import load_masks
+from weaktr.data.masks import VOID, read_mask, write_mask
+from weaktr.errors import UserError
 
 MADE = ("data/prepared", "models", "data/cams", "data/pseudo-labels", "data/predictions", "reports")
 
@@ -138,6 +142,16 @@ def test_any_background_score_can_be_measured(workspace: Path, score: float) -> 
     metrics = json.loads(Path("reports/export_labels/metrics.json").read_text())
     assert metrics["background_score"] == score
     assert metrics["miou"]["fine"] <= metrics["optimum_by_masks"]["fine"]["miou"]
+
+
+def test_masks_of_nothing_but_void_measure_nothing(workspace: Path) -> None:
+    for path in load_masks("data/prepared").values():
+        write_mask(path, np.full_like(read_mask(path), VOID))
+    run_stages(tiny_params(), ["export_labels", "evaluate"])
+    metrics = json.loads(Path("reports/export_labels/metrics.json").read_text())
+    assert (metrics["miou"], metrics["optimum_by_masks"]) == ({}, {})
+    with pytest.raises(UserError, match="'sweep' needs masks of training images"):
+        run_stages(tiny_params(labels__background_score="sweep"), ["export_labels"])
 
 
 def test_masks_that_are_let_in_are_stated(workspace: Path) -> None:

@@ -52,7 +52,7 @@ class LabelMetrics:
         images: Images labelled.
         measured: Images that had a mask to compare with.
         miou: mIoU in percent of the seeds at the background score (`coarse`, `fused`, `fine`) and
-            of the `pseudo_labels`; empty without masks.
+            of the `pseudo_labels`; empty where no mask has a labelled pixel.
         optimum: For each seed the best background score by the masks, and its mIoU: an oracle's
             value, for information.
     """
@@ -126,7 +126,7 @@ def export_labels(
     else:
         for _ in cams_in_batches():
             pass
-        score, jobs = _swept_score(sweeps, params, len(measured)), cams_from_disk()
+        score, jobs = _swept_score(sweeps, params), cams_from_disk()
 
     def label(job: _Job) -> None:
         record = job.record
@@ -140,15 +140,16 @@ def export_labels(
             pass
 
     result = LabelMetrics(score, images=len(manifest.records), measured=len(measured))
-    if measured:
-        confusion = ConfusionMatrix(len(names) + 1)
-        for record in measured:
-            prediction = read_mask(label_folder / f"{record.id}.png")
-            truth = read_mask(masks[record.id])
-            confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
+    confusion = ConfusionMatrix(len(names) + 1)
+    for record in measured:
+        prediction = read_mask(label_folder / f"{record.id}.png")
+        truth = read_mask(masks[record.id])
+        confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
+    matrix = confusion.matrix()
+    if matrix.any():
         at_score = thresholds.index(score)
         result.miou = {seed: float(sweep.miou()[at_score]) for seed, sweep in sweeps.items()}
-        result.miou["pseudo_labels"] = scores(confusion.matrix(), ("background", *names)).mean_iou
+        result.miou["pseudo_labels"] = scores(matrix, ("background", *names)).mean_iou
         result.optimum = {seed: sweep.best()._asdict() for seed, sweep in sweeps.items()}
     return result
 
@@ -218,12 +219,11 @@ def _at_size(ids: Pixels, shape: tuple[int, int]) -> Pixels:
     return _resized(ids, (shape[1], shape[0]), Image.Resampling.NEAREST)
 
 
-def _swept_score(
-    sweeps: Mapping[str, BackgroundSweep], params: LabelParams, measured: int
-) -> float:
-    if not measured:
+def _swept_score(sweeps: Mapping[str, BackgroundSweep], params: LabelParams) -> float:
+    sweep = sweeps["fine" if params.affinity else "fused"]
+    if not sweep.confusion().any():
         raise UserError(
-            "labels.background_score: 'sweep' needs masks of training images and there are none; "
-            "give a number, 0.43 for example."
+            "labels.background_score: 'sweep' needs masks of training images and there are none "
+            "with a labelled pixel; give a number, 0.43 for example."
         )
-    return sweeps["fine" if params.affinity else "fused"].best().background_score
+    return sweep.best().background_score
