@@ -3,7 +3,6 @@ import torch
 from timm.scheduler import CosineLRScheduler
 
 from weaktr.config import CamParams, DecoderParams
-from weaktr.errors import UserError
 from weaktr.schedule import CosineSchedule, PolynomialSchedule, cam_schedule, decoder_schedule
 
 
@@ -67,7 +66,7 @@ def test_builders_follow_params() -> None:
     assert decoder.lr_at(0) == 1e-4
 
 
-def test_a_warm_up_that_never_ends_is_refused() -> None:
-    assert decoder_schedule(DecoderParams(epochs=4, warmup_iterations=99), 25).warmup_steps == 99
-    with pytest.raises(UserError, match=r"less than the 100 optimiser steps of 4 epochs. Got: 100"):
-        decoder_schedule(DecoderParams(epochs=4, warmup_iterations=100), 25)
+def test_a_short_training_warms_up_for_half_of_it_at_most() -> None:
+    params = DecoderParams(epochs=4, warmup_iterations=30)
+    assert decoder_schedule(params, 25).warmup_steps == 30
+    assert decoder_schedule(params, 10).warmup_steps == 20

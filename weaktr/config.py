@@ -229,6 +229,7 @@ class DecoderParams(Section):
     power: Positive = 0.9
     min_lr: NonNegative = 1e-5
     warmup_iterations: CountOrZero = 0
+    """Linear warm-up; half of all steps at most, where the data set is small."""
     schedule: Literal["poly", "poly_published"] = "poly"
     """`poly_published`: step 0 ignores the warm-up, as in the published code."""
     precision: Precision = "float32"

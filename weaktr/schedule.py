@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from weaktr.config import CamParams, DecoderParams
-from weaktr.errors import UserError
 
 
 class Schedule(Protocol):
@@ -115,22 +114,13 @@ def cam_schedule(params: CamParams, steps_per_epoch: int) -> CosineSchedule:
 
 
 def decoder_schedule(params: DecoderParams, steps_per_epoch: int) -> PolynomialSchedule:
-    """The decoder's schedule over all its epochs.
-
-    Raises:
-        UserError: If the warm-up would never end.
-    """
+    """The decoder's schedule over all its epochs, of which the warm-up takes half at most."""
     total_steps = params.epochs * steps_per_epoch
-    if params.warmup_iterations >= total_steps:
-        raise UserError(
-            f"decoder.warmup_iterations must be less than the {total_steps} optimiser steps of "
-            f"{params.epochs} epochs. Got: {params.warmup_iterations}"
-        )
     return PolynomialSchedule(
         base_lr=params.lr,
         total_steps=total_steps,
         power=params.power,
         min_lr=params.min_lr,
-        warmup_steps=params.warmup_iterations,
+        warmup_steps=min(params.warmup_iterations, total_steps // 2),
         published=params.schedule == "poly_published",
     )
