@@ -166,6 +166,14 @@ def test_masks_that_are_let_in_are_stated(workspace: Path) -> None:
     assert "chose the background score" in report
 
 
+def test_a_swept_score_labels_like_the_same_number(workspace: Path) -> None:
+    run_stages(tiny_params(labels__background_score="sweep"), ["export_labels"])
+    swept = contents("data/cams", "data/pseudo-labels")
+    score = json.loads(Path("reports/export_labels/metrics.json").read_text())["background_score"]
+    run_stages(tiny_params(labels__background_score=score), ["export_labels"])
+    assert contents("data/cams", "data/pseudo-labels") == swept
+
+
 def test_a_killed_training_goes_on_from_its_checkpoint(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,7 @@ def export_labels(
         UserError: If an image or a mask cannot be read, or if a sweep is asked for without masks.
     """
     names = manifest.classes
+    kept = "fine" if params.affinity else "fused"
     fixed = params.background_score if isinstance(params.background_score, float) else None
     thresholds = [i / 100 for i in range(1, 100)]
     if fixed is not None:  # it takes the place of one that is the same or too close
@@ -108,13 +109,16 @@ def export_labels(
 
     def cams_in_batches() -> Iterator[_Job]:
         for record, image, by_seed in _cams(model, manifest, params):
-            cams = by_seed["fine" if params.affinity else "fused"]
-            cams.save(cam_folder / f"{record.id}.safetensors")
+            path = cam_folder / f"{record.id}.safetensors"
+            by_seed[kept].save(path)
+            by_seed[kept] = PatchCAMs.load(
+                path
+            )  # as when a swept score labels
             if record.id in masks:
                 truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
                 for seed, sweep in sweeps.items():
                     sweep.update(by_seed[seed].full(), by_seed[seed].classes, truth)
-            yield _Job(record, image, cams)
+            yield _Job(record, image, by_seed[kept])
 
     def cams_from_disk() -> Iterator[_Job]:
         for record in track(manifest.records, "labels"):
@@ -126,7 +130,7 @@ def export_labels(
     else:
         for _ in cams_in_batches():
             pass
-        score, jobs = _swept_score(sweeps, params), cams_from_disk()
+        score, jobs = _swept_score(sweeps[kept]), cams_from_disk()
 
     def label(job: _Job) -> None:
         record = job.record
@@ -219,8 +223,7 @@ def _at_size(ids: Pixels, shape: tuple[int, int]) -> Pixels:
     return _resized(ids, (shape[1], shape[0]), Image.Resampling.NEAREST)
 
 
-def _swept_score(sweeps: Mapping[str, BackgroundSweep], params: LabelParams) -> float:
-    sweep = sweeps["fine" if params.affinity else "fused"]
+def _swept_score(sweep: BackgroundSweep) -> float:
     if not sweep.confusion().any():
         raise UserError(
             "labels.background_score: 'sweep' needs masks of training images and there are none "
