@@ -70,3 +70,10 @@ def test_a_short_training_warms_up_for_half_of_it_at_most() -> None:
     params = DecoderParams(epochs=4, warmup_iterations=30)
     assert decoder_schedule(params, 25).warmup_steps == 30
     assert decoder_schedule(params, 10).warmup_steps == 20
+
+
+def test_rates_of_a_small_batch_never_rise() -> None:
+    schedule = cam_schedule(CamParams(batch_size=8, epochs=10, warmup_epochs=0), 5)
+    rates = [schedule.lr_at(step) for step in range(50)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == 6e-4 * 8 / 512

@@ -101,14 +101,18 @@ class CosineSchedule:
 
 
 def cam_schedule(params: CamParams, steps_per_epoch: int) -> CosineSchedule:
-    """The CAM network's schedule; its rate is for 512 images a step and scales with the batch."""
+    """The CAM network's schedule; its rate is for 512 images a step and scales with the batch.
+
+    The lowest rates do not scale, but never lie above the peak, as they would for a small batch.
+    """
+    base_lr = params.lr * params.batch_size * params.accumulate / 512
     return CosineSchedule(
-        base_lr=params.lr * params.batch_size * params.accumulate / 512,
+        base_lr=base_lr,
         epochs=params.epochs,
         steps_per_epoch=steps_per_epoch,
-        min_lr=params.min_lr,
+        min_lr=min(params.min_lr, base_lr),
         warmup_epochs=params.warmup_epochs,
-        warmup_lr=params.warmup_lr,
+        warmup_lr=min(params.warmup_lr, base_lr),
         published=params.schedule == "cosine_published",
     )
 
