@@ -75,8 +75,7 @@ def run(context: Context, *, supervised: bool = False) -> None:
     write_report(
         context.reports / "report.html",
         title=f"weaktr: {len(manifest.classes)} classes, {len(part)} {params.split} images",
-        chain=seed_chain(upstream)
-        + ([(f"decoder ({params.split})", result.mean_iou)] if result else []),
+        chain=chain,
         notes=mask_notes(upstream),
         result=result,
         predictions=examples,

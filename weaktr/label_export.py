@@ -111,9 +111,7 @@ def export_labels(
         for record, image, by_seed in _cams(model, manifest, params):
             path = cam_folder / f"{record.id}.safetensors"
             by_seed[kept].save(path)
-            by_seed[kept] = PatchCAMs.load(
-                path
-            )  # as when a swept score labels
+            by_seed[kept] = PatchCAMs.load(path)  # as when a swept score labels
             if record.id in masks:
                 truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
                 for seed, sweep in sweeps.items():
