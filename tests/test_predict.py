@@ -1,5 +1,6 @@
 import csv
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -185,6 +186,13 @@ def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.Monkey
     run([wide, small], tmp_path / "out", overlay=True)
     sizes = [Image.open(tmp_path / "out" / "overlays" / n).size for n in ("wide.jpg", "small.jpg")]
     assert sizes == [(50, 10), (30, 20)]
+
+
+def test_overlays_need_no_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "weaktr.report", raising=False)
+    run([save(tmp_path / "x.png", striped(30, 20, "kr"))], tmp_path / "out", overlay=True)
+    assert (tmp_path / "out" / "overlays" / "x.jpg").is_file()
 
 
 def test_images_that_differ_by_suffix_get_masks_of_their_own(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from PIL import Image
 from weaktr.data.masks import write_mask
 from weaktr.errors import UserError
 from weaktr.metrics import scores
+from weaktr.overlay import overlay
 from weaktr.progress import track
-from weaktr.report import Example, examples_figure, overlay, save_picture, write_report
+from weaktr.report import Example, examples_figure, save_picture, write_report
 from weaktr.runtime import choose_device, set_threads
 from weaktr.submission import write_voc_archive
 

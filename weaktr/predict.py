@@ -22,6 +22,7 @@ from weaktr.errors import UserError
 from weaktr.files import replace_file
 from weaktr.image_paths import output_names
 from weaktr.models.segmenter import Segmenter
+from weaktr.overlay import overlay
 from weaktr.prediction_table import Row, prediction_table, write_classes
 from weaktr.progress import track
 from weaktr.segmentation import Segmentation, segment
@@ -223,8 +224,6 @@ def _write(done: _Done, output: Path, classes: Sequence[str], *, overlay: bool) 
 
 def _overlay(image: Pixels, labels: Pixels) -> Image.Image:
     """The mask painted over the image, at most `OVERLAY_SIDE` pixels long."""
-    from weaktr.report import overlay
-
     picture, mask = Image.fromarray(image), Image.fromarray(labels)
     factor = OVERLAY_SIDE / max(picture.size)
     if factor < 1:

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from weaktr.data.masks import VOC_PALETTE
 from weaktr.files import replace_file, write_text
 from weaktr.metrics import SegmentationScores
+from weaktr.overlay import overlay
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -41,18 +41,6 @@ class Example:
     image: Pixels
     labels: Pixels
     truth: Pixels | None
-
-
-def overlay(image: Pixels, labels: Pixels, opacity: float = 0.6) -> Pixels:
-    """The image with its labels painted over it in VOC's colours; background stays clear.
-
-    Args:
-        image: RGB `[H, W, 3]`.
-        labels: Ids `[H, W]`.
-        opacity: Weight of the colour.
-    """
-    painted = image * (1 - opacity) + VOC_PALETTE[labels] * opacity
-    return np.where(labels[..., None] > 0, painted, image).astype(np.uint8)
 
 
 def examples_figure(examples: Sequence[Example], label_title: str) -> Figure:

@@ -1,0 +1,20 @@
+"""Label maps painted over their images."""
+
+import numpy as np
+import numpy.typing as npt
+
+from weaktr.data.masks import VOC_PALETTE
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def overlay(image: Pixels, labels: Pixels, opacity: float = 0.6) -> Pixels:
+    """The image with its labels painted over it in VOC's colours; background stays clear.
+
+    Args:
+        image: RGB `[H, W, 3]`.
+        labels: Ids `[H, W]`.
+        opacity: Weight of the colour.
+    """
+    painted = image * (1 - opacity) + VOC_PALETTE[labels] * opacity
+    return np.where(labels[..., None] > 0, painted, image).astype(np.uint8)
