@@ -55,7 +55,10 @@ def run_stage(
         set_threads(params.runtime.threads)
         reports = REPORTS / name
         reports.mkdir(parents=True, exist_ok=True)
-        chosen = choose_device(device or params.runtime.device)
+        if device is None:
+            chosen = choose_device(params.runtime.device, given_as="runtime.device")
+        else:
+            chosen = choose_device(device, given_as="--device")
         if not track:
             stage(Context(params=params, device=chosen, reports=reports))
             return

@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -86,11 +87,25 @@ def test_progress_is_quiet_off_a_terminal(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_devices_that_are_not_there_are_refused() -> None:
-    assert choose_device("cpu") == "cpu"
-    assert choose_device("auto") in ("cpu", "cuda")
-    for name in ("cuda:99", "quantum"):
-        with pytest.raises(UserError, match="runtime.device: .* is not available"):
-            choose_device(name)
+    assert choose_device("cpu", given_as="--device") == "cpu"
+    assert choose_device("auto", given_as="--device") in ("cpu", "cuda")
+    for name in ("cuda:99", "quantum", "", "meta", "hpu"):
+        with pytest.raises(UserError, match="^--device: .* is not available"):
+            choose_device(name, given_as="--device")
+
+
+@pytest.mark.parametrize(("text", "threads"), [("1,4", 1), ("", None), ("all", None), ("0", None)])
+def test_any_omp_num_threads_goes(
+    monkeypatch: pytest.MonkeyPatch, text: str, threads: int | None
+) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    set_threads(0)
+    chosen = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert chosen == (threads or len(os.sched_getaffinity(0)))
 
 
 def test_threads_can_be_set() -> None:

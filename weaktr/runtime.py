@@ -5,11 +5,12 @@ import os
 from weaktr.errors import UserError
 
 
-def choose_device(name: str) -> str:
+def choose_device(name: str, *, given_as: str) -> str:
     """The torch device that a name stands for.
 
     Args:
         name: `auto` (CUDA if there is one, else the CPU) or a torch device.
+        given_as: The option or param that holds the name, for the message.
 
     Raises:
         UserError: If there is no such device on this machine.
@@ -19,17 +20,19 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError):
+        torch.zeros(1, device=name).cpu()
+    except (RuntimeError, AssertionError, ImportError):
         raise UserError(
-            f"runtime.device: {name!r} is not available on this machine; use 'auto' or 'cpu'."
+            f"{given_as}: {name!r} is not available on this machine; use 'auto' or 'cpu'."
         ) from None
     return name
 
 
 def set_threads(count: int) -> None:
-    """Sets torch's CPU threads; 0 means all cores (or `OMP_NUM_THREADS`)."""
+    """Sets torch's CPU threads; 0 means all cores (or the first number of `OMP_NUM_THREADS`)."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(count or int(os.environ.get("OMP_NUM_THREADS", cores or 1)))
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    wanted = int(asked) if asked.isdecimal() else 0
+    torch.set_num_threads(count or wanted or cores or 1)

@@ -23,7 +23,7 @@ def run(model: str, image: Path, output: Path | None, *, tags: str | None, devic
     if output.resolve() == image.resolve():
         raise UserError(f"--output {output} is the image itself; choose another name.")
     set_threads(0)
-    loaded = load_named_model(model, choose_device(device), kind="cam")
+    loaded = load_named_model(model, choose_device(device, given_as="--device"), kind="cam")
     known = parse_class_tags(tags, loaded.classes) if tags is not None else ()
     seen = class_maps(loaded.model, pixels)
     chosen = chosen_classes(seen, known)

@@ -34,7 +34,7 @@ def run(
     numbers = parse_scales(scales)
     paths = find_images(images, skip=(output / "masks", output / "overlays"))
     set_threads(0)
-    loaded = load_named_model(model, choose_device(device), kind="segmenter")
+    loaded = load_named_model(model, choose_device(device, given_as="--device"), kind="segmenter")
     allowed = None
     if tags is not None:
         allowed, notes = read_known_tags(tags, paths, loaded.classes)
