@@ -159,6 +159,32 @@ def test_cam_draws_a_picture(cam_network: Path, capsys: pytest.CaptureFixture[st
     assert weaktr("cam", cam_network, "x.jpg", "--tags", "horse") == 2
 
 
+def test_cam_takes_names_with_dollar_signs_as_they_are(cam_network: Path) -> None:
+    write_image(Path("cost$5_$.jpg"), width=50, height=30)
+    assert weaktr("cam", cam_network, "cost$5_$.jpg") == 0
+
+
+def test_head_weights_that_are_almost_equal_look_so() -> None:
+    from weaktr.cam_picture import COLUMNS, ClassMaps, cam_figure
+
+    weights = np.full((2, 3), 0.9999, np.float32)
+    weights[0, 0] = 0.9998
+    seen = ClassMaps(
+        np.zeros((16, 16, 3), np.uint8),
+        np.ones(1, np.float32),
+        {name: np.eye(2, dtype=np.float32)[None] for name in COLUMNS},
+        weights,
+    )
+    figure = cam_figure(seen, ["cat"], [0], "x.jpg")
+    panel = next(axis for axis in figure.axes if axis.get_xlabel() == "head")
+    assert panel.get_title() == "weights of the attention heads: 0.9998 to 0.9999"
+    shades = panel.images[0].norm(weights)
+    assert shades.max() - shades.min() < 0.02
+    bar = panel.images[0].colorbar.ax
+    assert [label.get_text() for label in bar.get_yticklabels()][-1] == "1.000"
+    assert bar.yaxis.get_offset_text().get_text() == ""
+
+
 def test_check_data_lists_all_problems(capsys: pytest.CaptureFixture[str]) -> None:
     root = write_folder(Path("photos"), {f"{i}.jpg": ("cat", "dog")[i % 2] for i in range(10)})
     assert weaktr("check-data", "--kind", "folder", "--root", root) == 0

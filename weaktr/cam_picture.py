@@ -25,6 +25,8 @@ MOST_PATCHES = 48
 """Patches along the long side: larger images are shrunk, for the affinity's sake."""
 MOST_CLASSES = 6
 """Rows of the picture when no tags are given."""
+LEAST_SPAN = 0.01
+"""Head weights that differ by less are drawn in nearly one colour: they weigh the same."""
 COLUMNS = ("coarse", "class-to-patch", "fused", "fine")
 NOTES = {
     "coarse": "conv head",
@@ -87,6 +89,7 @@ def chosen_classes(seen: ClassMaps, tags: Sequence[int]) -> list[int]:
     return likely[:MOST_CLASSES] or [int(order[0])]
 
 
+@plt.rc_context({"text.parse_math": False})  # A name with two dollar signs is no formula.
 def cam_figure(
     seen: ClassMaps, classes: Sequence[str], chosen: Sequence[int], title: str
 ) -> Figure:
@@ -103,9 +106,8 @@ def cam_figure(
     cell = 2.5
     row = cell * aspect + 0.15
     header = max(row, 2.3)
-    figure = plt.figure(
-        figsize=(cell * len(COLUMNS) + 1.2, header + row * len(chosen) + 1.3), layout="constrained"
-    )
+    size = (cell * len(COLUMNS) + 1.2, header + row * len(chosen) + 1.3)
+    figure = plt.figure(figsize=size, layout="constrained")
     figure.suptitle(title, fontsize=12, x=0.02, ha="left", weight="bold")
     ratios = [header + 0.5, row * len(chosen) + 0.5]
     (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)
@@ -169,10 +171,14 @@ def _draw_probabilities(
 
 def _draw_heads(figure: FigureBase, axis: Axes, seen: ClassMaps) -> None:
     layers, heads = seen.head_weights.shape
-    drawn = axis.imshow(seen.head_weights, cmap="viridis", aspect="auto")
+    low, high = float(seen.head_weights.min()), float(seen.head_weights.max())
+    bottom = min(low, high - LEAST_SPAN)
+    drawn = axis.imshow(seen.head_weights, cmap="viridis", aspect="auto", vmin=bottom, vmax=high)
     axis.set_xlabel("head", fontsize=8)
     axis.set_ylabel("layer", fontsize=8)
     axis.set_xticks(range(heads), [str(i + 1) for i in range(heads)], fontsize=8)
     axis.set_yticks(range(layers), [str(i + 1) for i in range(layers)], fontsize=8)
-    axis.set_title("weights of the attention heads", fontsize=10)
-    figure.colorbar(drawn, ax=axis, shrink=0.9).ax.tick_params(labelsize=8)
+    axis.set_title(f"weights of the attention heads: {low:.4f} to {high:.4f}", fontsize=10)
+    ticks = np.linspace(bottom, high, 5)
+    bar = figure.colorbar(drawn, ax=axis, shrink=0.9)
+    bar.set_ticks(list(ticks), labels=[f"{tick:.3f}" for tick in ticks], fontsize=8)
