@@ -10,6 +10,7 @@ from PIL import Image
 from tests.console import CLASSES, save_cam_network, save_segmenter, weaktr
 from tests.golden_cases import load_case
 from tests.tiny_data import write_folder, write_image
+from weaktr.class_lists import class_list
 from weaktr.cli import app
 from weaktr.data.masks import read_mask
 from weaktr.files import read_json
@@ -144,6 +145,32 @@ def test_a_model_of_the_wrong_kind_is_refused(
     assert weaktr("cam", segmenter, "x.jpg") == 2
     assert weaktr("export", cam_network) == 2
     assert capsys.readouterr().err.count("another kind") == 3
+
+
+def test_what_the_system_refuses_is_one_sentence(
+    segmenter: Path, cam_network: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_image(Path("x.jpg"))
+    write_folder(Path("photos"), {"x.jpg": "cat"})
+    Path("photos/tags.csv").unlink()
+    Path("photos/tags.csv").mkdir()
+    Path("file").touch()
+    for command, sentence in (
+        (("check-data", "--kind", "folder", "--root", "photos"), "photos/tags.csv cannot be read"),
+        (("check-data", "--params", "."), ". cannot be read or written (Is a directory)"),
+        (("cam", cam_network, "x.jpg", "-o", "photos"), "--output photos is a folder"),
+        (("cam", cam_network, "x.jpg", "-o", "file/y.png"), "file cannot be read or written"),
+        (("export", segmenter, "-o", "photos"), "--output photos is a folder"),
+    ):
+        assert weaktr(*command) == 2
+        error = capfd.readouterr().err
+        assert error.startswith(f"Error: {sentence}")
+        assert error.count("\n") == 1
+
+
+def test_class_names_may_be_longer_than_a_path() -> None:
+    names = tuple(f"class {index}" for index in range(100))
+    assert class_list(",".join(names)) == names
 
 
 def test_cam_draws_a_picture(cam_network: Path, capsys: pytest.CaptureFixture[str]) -> None:

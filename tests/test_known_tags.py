@@ -24,6 +24,16 @@ def test_a_list_with_an_unknown_tag_is_refused_with_a_hint() -> None:
         read_known_tags("catt", IMAGES, CLASSES)
 
 
+def test_a_list_may_be_longer_than_a_path() -> None:
+    classes = [f"class {index}" for index in range(100)]
+    assert read_known_tags(",".join(classes), [Path("x.jpg")], classes)[0] == [tuple(range(100))]
+
+
+def test_a_list_without_tags_is_refused() -> None:
+    with pytest.raises(UserError, match="--tags names no class; the model knows cat"):
+        read_known_tags(" , ", IMAGES, CLASSES)
+
+
 def test_the_longest_name_in_a_table_counts(tmp_path: Path) -> None:
     text = table(tmp_path, "image,tags", "x,cat", "b/x.png,dog;cow", "y.jpg,")
     assert read_known_tags(text, IMAGES, CLASSES) == ([(0,), (1, 2), ()], [])

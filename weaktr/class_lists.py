@@ -1,6 +1,6 @@
 """Class lists as they are named on a command line."""
 
-from pathlib import Path
+import os
 
 from weaktr.data.manifest import check_classes, read_classes
 from weaktr.data.readers.voc import VOC_CLASSES
@@ -32,6 +32,7 @@ def class_list(text: str) -> tuple[str, ...]:
     """
     if text in KNOWN:
         return KNOWN[text]
-    if Path(text).is_file() or text.endswith(".txt"):
+    is_file = os.path.isfile(text)  # noqa: PTH113 (a list of names may be too long for a path)
+    if is_file or text.endswith(".txt"):
         return read_classes(text)
     return check_classes(parse_tags(text), where="--classes")

@@ -9,9 +9,23 @@ from weaktr.errors import UserError
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turns a `UserError` into its sentence on standard error and exit code 2."""
+    """Turns a `UserError` into its sentence on standard error and exit code 2.
+
+    What the system refuses (a file without rights, a full disk) becomes a sentence too.
+    """
     try:
         yield
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sentence = str(error)
+    except OSError as error:
+        if error.strerror is None:  # Raised by a library, not by the system.
+            raise
+        place = "a file" if error.filename is None else error.filename
+        sentence = (
+            f"{place} cannot be read or written ({error.strerror}); check the path, the rights and "
+            "the space left."
+        )
+    else:
+        return
+    print(f"Error: {sentence}", file=sys.stderr)
+    sys.exit(2)

@@ -1,5 +1,6 @@
 """Tags that are known of images to be segmented: only their classes may be found."""
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -29,7 +30,8 @@ def read_known_tags(
     Raises:
         UserError: If a tag of the list is no class, or the table cannot be used.
     """
-    if not (Path(text).is_file() or Path(text).suffix.lower() in (".csv", ".tsv")):
+    is_file = os.path.isfile(text)  # noqa: PTH113 (a list of tags may be too long for a path)
+    if not (is_file or text.lower().endswith((".csv", ".tsv"))):
         return [parse_class_tags(text, classes)] * len(images), []
     return _from_table(text, images, classes)
 
@@ -38,9 +40,11 @@ def parse_class_tags(text: str, classes: Sequence[str]) -> tuple[int, ...]:
     """`cat, dog` as classes, 0-based and ascending.
 
     Raises:
-        UserError: If a tag is no class.
+        UserError: If there is no tag, or one is no class.
     """
     tags = parse_tags(text)
+    if not tags:
+        raise UserError(f"--tags names no class; the model knows {', '.join(classes)}.")
     for tag in tags:
         if tag not in classes:
             raise UserError(

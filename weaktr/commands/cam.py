@@ -22,6 +22,8 @@ def run(model: str, image: Path, output: Path | None, *, tags: str | None, devic
     output = output or Path(f"{image.stem}.cam.png")
     if output.resolve() == image.resolve():
         raise UserError(f"--output {output} is the image itself; choose another name.")
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder; name a file.")
     set_threads(0)
     loaded = load_named_model(model, choose_device(device, given_as="--device"), kind="cam")
     known = parse_class_tags(tags, loaded.classes) if tags is not None else ()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from weaktr.errors import UserError
 from weaktr.model_uri import load_named_model
 from weaktr.onnx_export import export_onnx
 
@@ -13,6 +14,8 @@ def run(model: str, file_format: Literal["onnx"], output: Path) -> str:
     Returns:
         A sentence about the file.
     """
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder; name a file.")
     loaded = load_named_model(model, "cpu", kind="segmenter")
     check = {"onnx": export_onnx}[file_format](loaded.model, loaded.classes, output)
     return (
