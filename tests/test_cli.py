@@ -263,3 +263,20 @@ def test_import_checkpoint_makes_a_model_folder(capsys: pytest.CaptureFixture[st
     assert not Path("voc").exists()
     write_image(Path("x.jpg"), width=50, height=30)
     assert weaktr("cam", "cam", "x.jpg") == 0
+
+
+def test_import_checkpoint_never_deletes_other_files(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    state = load_case("cam_square_max").state
+    names = ",".join(f"c{i}" for i in range(state["head.bias"].shape[0]))
+    Path("models").mkdir()
+    checkpoint = Path("models/checkpoint.pth")
+    torch.save({"model": state}, checkpoint)
+    Path("models/thesis.tex").touch()
+    for output in ("models", ".", checkpoint):
+        assert weaktr("import-checkpoint", checkpoint, output, "--classes", names) == 2
+    assert capsys.readouterr().err.count("\n") == 3
+    assert sorted(path.name for path in Path("models").iterdir()) == [checkpoint.name, "thesis.tex"]
+    for _ in range(2):
+        assert weaktr("import-checkpoint", checkpoint, "models/cam", "--classes", names) == 0

@@ -20,7 +20,7 @@ import yaml
 from weaktr.config import BackboneParams, CamParams, DecoderParams
 from weaktr.errors import UserError
 from weaktr.files import digest_files
-from weaktr.models.store import build_model, save_model
+from weaktr.models.store import CONFIG, WEIGHTS, build_model, save_model
 from weaktr.models.weights import check_names, create_vit, read_tensors
 from weaktr.published import (
     COCO_CATEGORIES,
@@ -61,7 +61,7 @@ def import_checkpoint(
 
     Args:
         path: `.pth` (loaded with `weights_only`) or `.safetensors`.
-        folder: Made or replaced as a whole: `model.safetensors` and `config.json`.
+        folder: Made, or, where it holds a model and nothing else, replaced.
         classes: Class names without background, in the order of the checkpoint.
         kind: What the checkpoint is; `auto` tells it by its tensors' names.
         backbone: The timm model, and its heads if they are not the model's own. `None`: from
@@ -70,9 +70,11 @@ def import_checkpoint(
         decoder_heads: Attention heads of the mask transformer; `None`: one for 64 channels.
 
     Raises:
-        UserError: If the file cannot be read, is no such checkpoint, or does not fit.
+        UserError: If the file cannot be read, is no such checkpoint, or does not fit, or if the
+            folder holds other files.
     """
-    path = Path(path)
+    path, folder = Path(path), Path(folder).resolve()
+    _refuse_losses(folder)
     published = _read(path)
     kind = _kind_of(published, path) if kind == "auto" else kind
     state, renamed, dropped = convert_state(published, kind, str(path))
@@ -90,6 +92,20 @@ def import_checkpoint(
     source = {"name": path.name, "digest": digest_files([path])}
     save_model(model, folder, classes=classes, extra={"imported_from": source})
     return Imported(kind, params, renamed, dropped)
+
+
+def _refuse_losses(folder: Path) -> None:
+    """A folder is replaced as a whole, so it may hold nothing but a model."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; name a folder for the model.")
+    others = sorted(path.name for path in folder.iterdir() if path.name not in (WEIGHTS, CONFIG))
+    if others:
+        raise UserError(
+            f"{folder} holds other files, which would be lost; name a new folder for the model. "
+            f"Got: {', '.join(others[:5])}"
+        )
 
 
 def _read(path: Path) -> State:
