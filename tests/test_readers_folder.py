@@ -114,7 +114,15 @@ def test_a_subset_of_classes(tmp_path):
 
 @pytest.mark.parametrize(
     "written",
-    ["images/sub/photo.jpg", "sub/photo.jpg", "sub\\photo.jpg", "./sub/photo.jpg", "sub/photo"],
+    [
+        "images/sub/photo.jpg",
+        "sub/photo.jpg",
+        "sub\\photo.jpg",
+        "./sub/photo.jpg",
+        ".\\sub\\photo.jpg",
+        "sub/photo.JPG",
+        "sub/photo",
+    ],
 )
 def test_ways_to_write_a_path(tmp_path, written):
     write_image(tmp_path / "images" / "sub" / "photo.jpg")
@@ -122,6 +130,28 @@ def test_ways_to_write_a_path(tmp_path, written):
     (entry,) = read_folder(params(tmp_path, val_share=0)).entries
     assert entry.image == f"{tmp_path.as_posix()}/images/sub/photo.jpg"
     assert entry.id == "photo"
+
+
+@pytest.mark.parametrize("header", ["image,tags", "image,tags,mask"])
+def test_images_and_masks_of_one_name(tmp_path, header):
+    cell = ",x.png" if "mask" in header else ""
+    write_folder(tmp_path, {"x.png": f"cat{cell}"}, header=header)
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "x.png", striped_mask((0, 1)))
+    (entry,) = read_folder(params(tmp_path, val_share=0)).entries
+    assert entry.image == f"{tmp_path.as_posix()}/images/x.png"
+    assert entry.mask.path == f"{tmp_path.as_posix()}/masks/x.png"
+
+
+@pytest.mark.parametrize("missing", ["images", "masks"])
+def test_a_mask_is_no_image_and_an_image_no_mask(tmp_path, missing):
+    write_folder(tmp_path, {"x.png": "cat,x.png", "y.png": "cat,"}, header="image,tags,mask")
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "x.png", striped_mask((0, 1)))
+    (tmp_path / missing / "x.png").unlink()
+    listing = read_folder(params(tmp_path, val_share=0))
+    kinds = [problem.kind for problem in listing.problems]
+    assert kinds == [f"missing-{missing.removesuffix('s')}"]
 
 
 @pytest.mark.parametrize(("on_disk", "in_table"), [("NFC", "NFD"), ("NFD", "NFC")])

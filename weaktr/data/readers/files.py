@@ -12,34 +12,35 @@ from weaktr.errors import UserError
 class FileFinder:
     """The image files under a folder, found by the names that people give them.
 
-    A name may lack its suffix, differ in Unicode normalisation (as between macOS and the rest), use
-    backslashes, or start below one of the given sub-folders.
+    A name may lack its suffix or have it in other capitals, differ in Unicode normalisation (as
+    between macOS and the rest), or use backslashes.
 
     Args:
         root: The data set's folder; paths are given out below it, as it was given.
-        below: Sub-folders in which a name is also looked for.
     """
 
-    def __init__(self, root: str | Path, below: Iterable[str] = ()) -> None:
+    def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.below = ("", *(f"{folder}/" for folder in below))
         self.files = tuple(sorted(_image_files(self.root)))
         self._by_name: dict[str, list[str]] = {}
         for name in self.files:
-            whole = unicodedata.normalize("NFC", name)
+            whole = _key(name)
             for key in {whole, without_suffix(whole)}:
                 self._by_name.setdefault(key, []).append(name)
 
-    def find(self, name: str) -> str | None:
+    def find(self, name: str, below: Iterable[str] = ("",)) -> str | None:
         """Path of the file below the root (as `self.files` has it), or `None`.
 
+        Args:
+            name: As people write it.
+            below: Where it may start, such as `images/`; the first one that has it counts.
+
         Raises:
-            UserError: If a name without suffix fits more than one file.
+            UserError: If the name fits more than one file.
         """
-        wanted = unicodedata.normalize("NFC", name).removeprefix("./")
-        for spelling in dict.fromkeys((wanted, wanted.replace("\\", "/"))):
-            for folder in self.below:
-                files = self._by_name.get(folder + spelling, [])
+        for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
+            for folder in below:
+                files = self._by_name.get(folder + _key(spelling.removeprefix("./")), [])
                 if len(files) > 1:
                     exact = [file for file in files if file == folder + name]
                     if not exact:
@@ -55,6 +56,13 @@ class FileFinder:
     def path(self, file: str) -> str:
         """The path to write into a manifest, from a path below the root."""
         return (self.root / file).as_posix()
+
+
+def _key(name: str) -> str:
+    """What spellings of a name share."""
+    composed = unicodedata.normalize("NFC", name)
+    stem = without_suffix(composed)
+    return stem + composed[len(stem) :].lower()
 
 
 def without_suffix(name: str) -> str:

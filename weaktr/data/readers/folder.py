@@ -1,9 +1,10 @@
 """Your own images: a folder with a tags table, or one sub-folder for each tag. Masks are optional.
 
 With a table, `tags.csv` in the root has the columns `image` and `tags`, and optionally `split` and
-`mask`; paths start at the root, at `images`, or at `masks`. Without one, an image's tag is the name
-of its top sub-folder below `images` (or below the root), and `masks/<path of the image>.png` is its
-mask if it is there; folders called like the splits, above those of the tags, set the split.
+`mask`; paths start at the root, or at `images` and `masks`. Without one, an image's tag is the name
+of its top sub-folder below `images` (or below the root), and folders called like the splits, above
+those of the tags, set the split. Where no column says otherwise, `masks/<path of the image>.png` is
+an image's mask if it is there.
 """
 
 import hashlib
@@ -52,7 +53,7 @@ def read_folder(params: DatasetParams) -> Listing:
     root = existing_folder(params.root)
     if params.tags_from == "annotations":
         raise UserError("dataset.tags_from: annotations needs the voc or coco layout, not folder.")
-    finder = FileFinder(root, (_IMAGES, _MASKS))
+    finder = FileFinder(root)
     named = ((params.train_split, "train"), (params.val_split, "val"), ("test", "test"))
     splits = {name: split for name, split in named if name}
     problems: list[Problem] = []
@@ -178,8 +179,12 @@ def _images_of_table(
 
     for row in rows:
         try:
-            file = finder.find(row.image)
-            mask = finder.find(row.mask) if row.mask else None
+            file = finder.find(row.image, ("", f"{_IMAGES}/"))
+            mask = None
+            if row.mask:
+                mask = finder.find(row.mask, (f"{_MASKS}/", "", f"{_IMAGES}/"))
+            elif row.mask is None and file is not None:
+                mask = _mask_beside(finder, file)
         except UserError as ambiguity:
             error("duplicate-id", row, f"is ambiguous: {ambiguity}")
             continue
@@ -191,7 +196,8 @@ def _images_of_table(
                 f"add it or remove the line. Got: {row.image!r}.",
             )
             continue
-        if row.mask and mask is None:
+        if row.mask and mask in (None, file):
+            mask = None
             error(
                 "missing-mask",
                 row,
@@ -224,6 +230,11 @@ def _images_of_table(
     return list(images.values())
 
 
+def _mask_beside(finder: FileFinder, image: str) -> str | None:
+    """The mask below `masks` that has the image's path below `images` (or below the root)."""
+    return finder.find(f"{_MASKS}/{without_suffix(image.removeprefix(f'{_IMAGES}/'))}")
+
+
 def _images_of_tree(
     finder: FileFinder, splits: Mapping[str, str], problems: list[Problem]
 ) -> list[_Image]:
@@ -252,6 +263,6 @@ def _images_of_tree(
                 )
                 continue
         tags = parse_tags(folders[0]) if folders else (None if split == "test" else ())
-        mask = finder.find(f"{_MASKS}/{without_suffix(file)}")
+        mask = _mask_beside(finder, base + file)
         images.append(_Image(base + file, tags, split, mask))
     return images
