@@ -109,7 +109,7 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
     ),
     "the table has a header only": (
         lambda root: table(root, "image,tags\n"),
-        "{root} has no images; put them there with a tags.csv, or in one sub-folder a tag.",
+        "{root}/tags.csv names no images; write one row an image.",
     ),
     "the table has no header": (
         lambda root: table(root, "a.jpg,cat\n"),

@@ -1,5 +1,6 @@
 """The folder reader: tables as people write them, and trees of folders."""
 
+import os
 import unicodedata
 
 import numpy as np
@@ -185,6 +186,65 @@ def test_links_that_lead_up_do_not_loop(tmp_path):
     write_image(tmp_path / "cat" / "1.jpg")
     (tmp_path / "cat" / "again").symlink_to(tmp_path, target_is_directory=True)
     assert [e.id for e in read_folder(params(tmp_path, val_share=0)).entries] == ["1"]
+
+
+def test_links_that_lead_to_each_other_do_not_loop(tmp_path):
+    for name, other in (("cat", "dog"), ("dog", "cat")):
+        write_image(tmp_path / name / "1.jpg")
+        (tmp_path / name / "link").symlink_to(tmp_path / other, target_is_directory=True)
+    ids = [e.id for e in read_folder(params(tmp_path, val_share=0)).entries]
+    assert sorted(ids) == ["cat__1", "cat__link__1", "dog__1", "dog__link__1"]
+
+
+def test_a_folder_without_rights_is_not_passed_over(tmp_path, monkeypatch):
+    for name in ("cat", "dog"):
+        write_image(tmp_path / name / "1.jpg")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"dog cannot be read \(Permission denied\)"):
+        read_folder(params(tmp_path))
+
+
+def test_names_as_macos_gives_them_to_screenshots(tmp_path):
+    write_folder(tmp_path, {"Screenshot at 3.04\u202fPM.jpg": "cat"})
+    assert not check_dataset(params(tmp_path, val_share=0)).errors
+
+
+def test_a_class_list_may_have_a_byte_order_mark(tmp_path):
+    write_folder(tmp_path, ROWS)
+    (tmp_path / "classes.txt").write_text("dog\r\ncat\r\n", encoding="utf-8-sig")
+    assert read_folder(params(tmp_path)).classes == ("dog", "cat")
+
+
+def test_a_quoted_value_may_follow_a_space(tmp_path):
+    write_image(tmp_path / "images" / "a.jpg")
+    (tmp_path / "tags.csv").write_text('image, tags\na.jpg, "cat, dog"\n')
+    (entry,) = read_folder(params(tmp_path, val_share=0)).entries
+    assert entry.tags == ("cat", "dog")
+
+
+def test_rows_that_all_name_missing_images_are_all_listed(tmp_path):
+    write_folder(tmp_path, ROWS)
+    table = tmp_path / "tags.csv"
+    table.write_text(table.read_text().replace(".jpg", ".gif").replace(".png", ".gif"))
+    problems = check_dataset(params(tmp_path)).problems
+    assert [p.kind for p in problems] == ["missing-image"] * len(ROWS) + ["no-training-images"]
+
+
+def test_images_without_any_tag_are_refused_with_the_two_ways_out(tmp_path):
+    write_image(tmp_path / "images" / "a.jpg")
+    sentence = f"no image of {tmp_path} has a tag; write a tags.csv with the columns image,tags"
+    with pytest.raises(UserError, match=sentence):
+        read_folder(params(tmp_path))
+    (tmp_path / "tags.csv").write_text("image,tags\n")
+    with pytest.raises(UserError, match=r"tags.csv names no images; write one row an image\."):
+        read_folder(params(tmp_path))
 
 
 def test_folders_of_splits_above_those_of_tags(tmp_path):

@@ -1,5 +1,6 @@
 """Every problem of a data set in one pass, and the manifest if it is sound."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from weaktr.data.readers.registry import list_dataset
 from weaktr.data.summary import summarise
 from weaktr.errors import UserError
 
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Control characters, line ends, and surrogates (as which undecodable bytes reach Python)."""
 _LONGEST_ID = 200
 """Bytes; file systems allow 255, and results add suffixes."""
 
@@ -125,7 +128,7 @@ def _usable(listing: Listing) -> list[Entry]:
     entries: dict[str, Entry] = {}
     for entry in listing.entries:
         first = entries.get(entry.id)
-        if not entry.image.isprintable() or not _encodable(entry.image):
+        if any(unicodedata.category(character) in _UNWRITABLE for character in entry.image):
             listing.error(
                 "bad-name",
                 f"The name of an image has characters that cannot be written in a table; rename "
@@ -155,15 +158,6 @@ def _usable(listing: Listing) -> list[Entry]:
                 "duplicate-id", f"{entry.image} is listed twice in {entry.split}; list it once."
             )
     return list(entries.values())
-
-
-def _encodable(text: str) -> bool:
-    """Whether UTF-8 can hold it (names with undecodable bytes reach Python as surrogates)."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _record(listing: Listing, entry: Entry, seen: Inspection) -> Record | None:

@@ -159,7 +159,7 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
         UserError: If the file is missing or its names make no class list (`check_classes`).
     """
     try:
-        lines = Path(path).read_text("utf-8").split("\n")
+        lines = Path(path).read_text("utf-8-sig").split("\n")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run `prepare` or check the path.") from None
     except UnicodeDecodeError:

@@ -75,7 +75,9 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
     if not lines:
         raise UserError(f"{path} is empty; write one row an image with the columns image,tags.")
     delimiter = max(",;\t", key=lines[0].count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
     found = []
     try:
         header = [name.strip().lower() for name in next(rows)]

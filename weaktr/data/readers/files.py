@@ -94,10 +94,16 @@ def existing_folder(root: str | Path, *parts: str) -> Path:
 
 def _image_files(root: Path) -> Iterable[str]:
     """Image files below the root, without hidden files and folders, relative and posix."""
-    for folder, folders, names in os.walk(root, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read ({error.strerror}); check its rights.")
+
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         here = Path(folder)
         folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not _leads_up(here / name)
+            name
+            for name in folders
+            if not name.startswith(".") and not _leads_up(here / name, root)
         )
         prefix = here.relative_to(root).as_posix()
         prefix = "" if prefix == "." else f"{prefix}/"
@@ -107,6 +113,10 @@ def _image_files(root: Path) -> Iterable[str]:
                 yield prefix + name
 
 
-def _leads_up(folder: Path) -> bool:
+def _leads_up(folder: Path, root: Path) -> bool:
     """Whether the folder is a link to one that it lies in, which would be walked for ever."""
-    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    above = (path for path in folder.parents if path == root or root in path.parents)
+    return any(path.resolve().is_relative_to(target) for path in above)

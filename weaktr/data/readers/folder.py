@@ -58,20 +58,31 @@ def read_folder(params: DatasetParams) -> Listing:
     splits = {name: split for name, split in named if name}
     problems: list[Problem] = []
     table = root / _TABLE
-    if table.exists() or params.tags_from == "table":
+    in_table = table.exists() or params.tags_from == "table"
+    if in_table:
         rows = read_tag_table(table, problems)
         images, source = _images_of_table(finder, rows, table, splits, problems), str(table)
     else:
         images, source = _images_of_tree(finder, splits, problems), f"the folders of {root}"
-    if not images and not problems:
+    if not images and problems:
+        return Listing(classes=(), entries=[], mask_ids={}, problems=problems)
+    if not images:
         raise UserError(
-            f"{root} has no images; put them there with a {_TABLE}, or in one sub-folder a tag."
+            f"{table} names no images; write one row an image."
+            if in_table
+            else f"{root} has no images; put them there with a {_TABLE}, or in one sub-folder a "
+            "tag."
         )
     from_masks = params.tags_from == "masks" or (
         params.tags_from == "auto" and _lacks_tags(images) and any(i.mask for i in images)
     )
-    if not from_masks and _lacks_tags(images):
-        raise UserError(f"{source} gives no tags; add a column `tags` with the tags of each image.")
+    if not from_masks and not any(image.tags for image in images):
+        raise UserError(
+            f"{table} gives no tags; add a column `tags` with the tags of each image."
+            if in_table
+            else f"no image of {root} has a tag; write a {_TABLE} with the columns image,tags, or "
+            "put the images into one sub-folder a tag."
+        )
     known = _known_classes(root, images, params, from_masks=from_masks)
     listing = empty_listing(params, known, str(root))
     listing.problems += problems
