@@ -150,6 +150,8 @@ def test_annotations_without_a_shape_still_give_tags(root):
         ("annotations", "category_id", 999),
         ("annotations", "category_id", ...),
         ("annotations", "segmentation", [["a"] * 6]),
+        ("categories", "name", ...),
+        ("categories", "id", "seven"),
     ],
 )
 def test_damaged_entries_are_refused(root, where, key, value):
@@ -164,8 +166,25 @@ def test_damaged_entries_are_refused(root, where, key, value):
         read_coco(params(root))
 
 
-@pytest.mark.parametrize("segmentation", [{"size": [9, 9], "counts": [0, 81]}, {}, None, 7])
-def test_run_lengths_of_another_size_are_no_shape(root, segmentation):
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"size": [9, 9], "counts": [0, 81]},
+        {"size": [HEIGHT, WIDTH]},
+        {"size": [HEIGHT, WIDTH], "counts": [0, 9]},
+        {"size": [HEIGHT, WIDTH], "counts": [0, -9, HEIGHT * WIDTH + 9]},
+        {"size": [HEIGHT, WIDTH], "counts": ["a"]},
+        {"size": [HEIGHT, WIDTH], "counts": None},
+        {"size": [HEIGHT, WIDTH], "counts": "oooooooo0"},
+        [[float("nan")] * 6],
+        [[1e9, 1, 2, 1e12, 3, 3]],
+        [[[1, 1]] * 6],
+        {},
+        None,
+        7,
+    ],
+)
+def test_what_cannot_be_painted_is_no_shape(root, segmentation):
     file = root / "annotations" / "instances_train2014.json"
     content = json.loads(file.read_text())
     content["annotations"][0]["segmentation"] = segmentation
@@ -186,6 +205,14 @@ def test_training_images_without_annotations_are_left_out(root):
     listing = read_coco(params(root))
     assert [e.split for e in listing.entries if e.id == "none"] == ["val"]
     assert "has no annotation of them" in listing.notes[0]
+
+
+def test_crowd_and_area_may_be_null(root):
+    file = root / "annotations" / "instances_train2014.json"
+    content = json.loads(file.read_text())
+    content["annotations"][1] |= {"iscrowd": None, "area": None}
+    file.write_text(json.dumps(content))
+    assert not read_coco(params(root)).problems
 
 
 def test_file_names_may_carry_folders(root):

@@ -27,6 +27,8 @@ RunLengths = dict[str, Any]
 _YEAR = "2014"
 _SHORTEST_POLYGON = 6
 """Numbers: three corners."""
+_FARTHEST = 10
+"""Longer sides of the image that a corner may lie away; pycocotools crashes far outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,11 @@ def read_coco(params: DatasetParams) -> Listing:
             continue
         path = _annotation_file(root, name)
         api = _load(path)
-        numbers = sorted(api.cats)
-        names = tuple(str(api.cats[number]["name"]) for number in numbers)
+        try:
+            numbers = sorted(api.cats)
+            names = tuple(str(api.cats[number]["name"]) for number in numbers)
+        except (KeyError, TypeError) as error:
+            raise _malformed(path, error) from None
         if listing is None:
             known = check_classes(names, where=str(path))
             listing = empty_listing(params, known, str(path))
@@ -204,7 +209,7 @@ def _entries(
             continue
         height, width = int(image["height"]), int(image["width"])
         # Crowds lie under everything, then large objects under small ones.
-        annotations = sorted(annotations, key=lambda a: (-a.get("iscrowd", 0), -a.get("area", 0)))
+        annotations = sorted(annotations, key=_painting_order)
         shapes = []
         for annotation in annotations:
             value = values[annotation["category_id"]]
@@ -212,7 +217,7 @@ def _entries(
             if shape is None:
                 shapeless += 1
                 continue
-            crowd = annotation.get("iscrowd", 0) and not keep_crowds
+            crowd = annotation.get("iscrowd") and not keep_crowds
             kept = value in range(1, len(listing.classes) + 1)
             shapes.append((shape, VOID if crowd and kept else value))
         id_ = without_suffix(file).replace("/", "__")
@@ -233,13 +238,35 @@ def _entries(
     return entries, tags
 
 
+def _painting_order(annotation: dict[str, Any]) -> tuple[float, float]:
+    return -(annotation.get("iscrowd") or 0), -(annotation.get("area") or 0)
+
+
 def _shape(segmentation: Any, height: int, width: int) -> Polygons | RunLengths | None:
-    """Polygons as arrays (a quarter of the memory of lists), run-length codes as they are."""
+    """Polygons as arrays (a quarter of the memory of lists), run-length codes as they are.
+
+    What pycocotools cannot paint, or would crash on, is no shape.
+    """
     if isinstance(segmentation, dict):
-        fits = segmentation.get("size") == [height, width] and "counts" in segmentation
-        return segmentation if fits else None
+        fits = segmentation.get("size") == [height, width]
+        return segmentation if fits and _decodes(segmentation, height, width) else None
     if not isinstance(segmentation, list):
         return None
     usable = (p for p in segmentation if len(p) >= _SHORTEST_POLYGON and len(p) % 2 == 0)
-    polygons = tuple(np.asarray(p, np.float64) for p in usable)
-    return polygons or None
+    polygons = (np.asarray(p, np.float64) for p in usable)
+    farthest = _FARTHEST * max(height, width)
+    return tuple(p for p in polygons if p.ndim == 1 and (np.abs(p) <= farthest).all()) or None
+
+
+def _decodes(code: RunLengths, height: int, width: int) -> bool:
+    """Whether a run-length code covers an image of that size."""
+    from pycocotools import mask as coco_mask
+
+    counts = code.get("counts")
+    try:
+        if isinstance(counts, list):
+            return min(counts) >= 0 and sum(counts) == height * width
+        coco_mask.decode(code)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True
