@@ -361,8 +361,15 @@ VOC_CASES: dict[str, tuple[Break, str]] = {
     ),
     "an annotation is no XML": (
         lambda root: (root / "Annotations/a.xml").write_text("<annotation><object>"),
-        "{root}/Annotations/a.xml is not valid XML (no element found: line 1, column 20); "
-        "restore it.",
+        "{root}/Annotations/a.xml cannot be read as XML (no element found: line 1, column 20); "
+        "save it in UTF-8.",
+    ),
+    "an annotation is in a multi-byte encoding": (
+        lambda root: (root / "Annotations/a.xml").write_text(
+            '<?xml version="1.0" encoding="gbk"?>'
+        ),
+        "{root}/Annotations/a.xml cannot be read as XML (multi-byte encodings are not supported); "
+        "save it in UTF-8.",
     ),
     "an annotation has an unknown class": (
         lambda root: (root / "Annotations/a.xml").write_text(

@@ -208,8 +208,10 @@ def _tags_of_annotations(
                 f"{path} does not exist, so image {entry.id!r} has no tags; add it, or set "
                 "dataset.tags_from.",
             )
-        except (ElementTree.ParseError, UnicodeDecodeError, OSError) as error:
-            listing.error("missing-tags", f"{path} is not valid XML ({error}); restore it.")
+        except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
+            listing.error(
+                "missing-tags", f"{path} cannot be read as XML ({error}); save it in UTF-8."
+            )
     return tags
 
 
