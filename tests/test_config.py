@@ -19,6 +19,7 @@ def test_small_floats_survive_a_rewrite_by_dvc() -> None:
     ("values", "message"),
     [
         ({"cam": {"learning_rate": 1}}, "cam.learning_rate: no such key."),
+        ({"cam": {"warmup-epochs": 1}}, "cam.warmup-epochs: no such key. Did you mean warmup_ep"),
         ({"cam": {"epoch": 3}}, "cam.epoch: no such key. Did you mean epochs? Got: 3."),
         ({"label": {}}, "label: no such key. Did you mean labels?"),
         ({"cam": {"backbone": {"nam": "x"}}}, "cam.backbone.nam: no such key. Did you mean name?"),

@@ -303,7 +303,7 @@ class Params(Section):
 
 def _key_path(location: tuple[int | str, ...]) -> str:
     """`cam.lr` from pydantic's location, without the names it gives to members of a union."""
-    return ".".join(str(part) for part in location if str(part).replace("_", "").isalnum())
+    return ".".join(str(part) for part in location if "[" not in str(part))
 
 
 def _similar_key(location: tuple[int | str, ...]) -> str:
