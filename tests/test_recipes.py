@@ -294,6 +294,10 @@ def test_nothing_is_written_if_a_recipe_is_broken(project: Path, broken: str, me
 def test_listing_and_showing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     listing = CliRunner().invoke(app, ["recipes"]).output
+    with monkeypatch.context() as elsewhere:
+        elsewhere.chdir(project.parent)
+        params = str(project / "params.yaml")
+        assert CliRunner().invoke(app, ["recipes", "--params", params]).output == listing
     assert "not measured here" in listing
     for recipe in list_recipes():
         assert recipe.name in listing
@@ -307,6 +311,12 @@ def test_listing_and_showing(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "VOC12 val 78.5" in shown
     assert "labels.background_score: null -> 0.43" in shown
     assert changes([], "params.yaml") == {}
+
+
+def test_a_recipe_in_another_encoding_is_refused(project: Path) -> None:
+    (project / "recipes" / "own.yaml").write_text("# @package _global_\n# title: ä\n", "latin-1")
+    with pytest.raises(UserError, match=r"own.yaml is not UTF-8 text; save it as UTF-8"):
+        list_recipes(project)
 
 
 def test_listing_loads_nothing_heavy(project: Path) -> None:

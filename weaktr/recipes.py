@@ -61,7 +61,10 @@ def list_recipes(root: str | Path = ".") -> list[Recipe]:
 
 def _about(path: Path) -> About:
     """The first paragraph of comments after the package line, as YAML."""
-    first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    try:
+        first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     if first != PACKAGE:
         raise UserError(f"{path} must begin with the line `{PACKAGE}`. Got: {first!r}.")
     paragraph: list[str] = []

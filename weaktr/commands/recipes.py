@@ -32,11 +32,11 @@ def run(name: str | None, use: Sequence[str], params_file: Path) -> None:
     elif name is not None:
         run_show(name, params_file, console)
     else:
-        run_list(console)
+        run_list(params_file, console)
 
 
-def run_list(console: Console) -> None:
-    """Prints the recipes of the working directory: whole ones, then what goes on top of them."""
+def run_list(params_file: Path, console: Console) -> None:
+    """Prints the recipes beside the params: whole ones, then what goes on top of them."""
     whole = Table("recipe", "data", "pretrained weights", "published", title="Recipes")
     partial = Table("recipe", "what", "pretrained weights", title="On top of a recipe")
     for table in (whole, partial):
@@ -44,7 +44,7 @@ def run_list(console: Console) -> None:
         for column in table.columns:
             column.overflow = "fold"
         table.columns[0].no_wrap = True
-    for recipe in list_recipes():
+    for recipe in list_recipes(params_file.absolute().parent):
         about = recipe.about
         weights = "\n".join(about.weights)
         if about.data:
