@@ -255,9 +255,10 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         import_checkpoint(tmp_path / "other.pth", tmp_path / "model", classes=VOC)
     with pytest.raises(UserError, match="does not exist"):
         import_checkpoint(tmp_path / "none.pth", tmp_path / "model", classes=VOC)
-    (tmp_path / "text.pth").write_text("not weights")
-    with pytest.raises(UserError, match="cannot be read as weights"):
-        import_checkpoint(tmp_path / "text.pth", tmp_path / "model", classes=VOC)
+    for text in ("not weights", "abc"):
+        (tmp_path / "text.pth").write_text(text)
+        with pytest.raises(UserError, match="cannot be read as weights"):
+            import_checkpoint(tmp_path / "text.pth", tmp_path / "model", classes=VOC)
 
 
 class _Harm:
@@ -285,9 +286,10 @@ def test_encoder_must_be_named(tmp_path: Path) -> None:
             classes=VOC,
             backbone=BackboneParams(name="vit_small_patch16_384"),
         )
-    (tmp_path / "variant.yml").write_text("net_kwargs: {}\n")
-    with pytest.raises(UserError, match="has no net_kwargs with backbone and n_heads"):
-        import_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model", classes=VOC)
+    for values in ("{}", "{backbone: vit, n_heads: two}", "{backbone: [vit], n_heads: 2}"):
+        (tmp_path / "variant.yml").write_text(f"net_kwargs: {values}\n")
+        with pytest.raises(UserError, match="has no net_kwargs with backbone and n_heads"):
+            import_checkpoint(tmp_path / "checkpoint.pth", tmp_path / "model", classes=VOC)
 
 
 def test_scores_written_with_numpy_1_are_read(tmp_path: Path) -> None:

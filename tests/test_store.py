@@ -81,6 +81,9 @@ def test_damaged_files(saved: Path) -> None:
     (saved / "config.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         load_model(saved)
+    (saved / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="does not describe a model"):
+        load_model(saved)
 
 
 @pytest.mark.parametrize(

@@ -159,12 +159,13 @@ def _default_backbone(kind: Kind, path: Path) -> BackboneParams:
     try:
         network = yaml.load(variant.read_text(encoding="utf-8"), _VariantLoader)["net_kwargs"]
         name, heads = network["backbone"], network["n_heads"]
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        name = PUBLISHED_BACKBONES.get(name, name)
+        return BackboneParams(name=name, weights="none", num_heads=heads)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{variant} has no net_kwargs with backbone and n_heads; name the timm model instead. "
             f"Got: {type(error).__name__}"
         ) from None
-    return BackboneParams(name=PUBLISHED_BACKBONES.get(name, name), weights="none", num_heads=heads)
 
 
 def _cam_params(

@@ -106,6 +106,8 @@ def load_model(
                 f"{WEIGHTS} and {CONFIG}."
             )
     config = read_json(folder / CONFIG)
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / CONFIG} does not describe a model; save it again.")
     if kind is not None and config.get("kind") != kind:
         raise UserError(
             f"{folder} holds a model of another kind; a {kind} is needed. "
