@@ -89,7 +89,6 @@ def chosen_classes(seen: ClassMaps, tags: Sequence[int]) -> list[int]:
     return likely[:MOST_CLASSES] or [int(order[0])]
 
 
-@plt.rc_context({"text.parse_math": False})  # A name with two dollar signs is no formula.
 def cam_figure(
     seen: ClassMaps, classes: Sequence[str], chosen: Sequence[int], title: str
 ) -> Figure:
@@ -101,37 +100,8 @@ def cam_figure(
         chosen: The classes to show, 0-based.
         title: Heading.
     """
-    height, width = seen.image.shape[:2]
-    aspect = min(max(height / width, 0.4), 1.8)
-    cell = 2.5
-    row = cell * aspect + 0.15
-    header = max(row, 2.3)
-    size = (cell * len(COLUMNS) + 1.2, header + row * len(chosen) + 1.3)
-    figure = plt.figure(figsize=size, layout="constrained")
-    figure.suptitle(title, fontsize=12, x=0.02, ha="left", weight="bold")
-    ratios = [header + 0.5, row * len(chosen) + 0.5]
-    (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)
-    axes = top.subplots(1, 3, width_ratios=[1, 1, 1.4])
-    axes[0].imshow(seen.image)
-    axes[0].set_title("image", fontsize=10)
-    axes[0].axis("off")
-    _draw_probabilities(axes[1], seen, classes, chosen)
-    _draw_heads(top, axes[2], seen)
-    grid = bottom.subplots(len(chosen), len(COLUMNS), squeeze=False)
-    for axis, name in zip(grid[0], COLUMNS, strict=True):
-        axis.set_title(f"{name}\n", fontsize=10)
-        axis.text(
-            0.5, 1.03, NOTES[name], transform=axis.transAxes, ha="center", fontsize=8, color="#777"
-        )
-    for line, index in zip(grid, chosen, strict=True):
-        for axis, name in zip(line, COLUMNS, strict=True):
-            axis.imshow(_heat(seen.image, seen.maps[name][index]))
-            axis.set_xticks([])
-            axis.set_yticks([])
-            for spine in axis.spines.values():
-                spine.set_visible(False)
-        line[0].set_ylabel(classes[index], fontsize=10)
-    return figure
+    with plt.rc_context({"text.parse_math": False}):  # A name with dollar signs is no formula.
+        return _draw(seen, classes, chosen, title)
 
 
 def save_cam_picture(figure: Figure, path: Path) -> None:
@@ -182,3 +152,37 @@ def _draw_heads(figure: FigureBase, axis: Axes, seen: ClassMaps) -> None:
     ticks = np.linspace(bottom, high, 5)
     bar = figure.colorbar(drawn, ax=axis, shrink=0.9)
     bar.set_ticks(list(ticks), labels=[f"{tick:.3f}" for tick in ticks], fontsize=8)
+
+
+def _draw(seen: ClassMaps, classes: Sequence[str], chosen: Sequence[int], title: str) -> Figure:
+    height, width = seen.image.shape[:2]
+    aspect = min(max(height / width, 0.4), 1.8)
+    cell = 2.5
+    row = cell * aspect + 0.15
+    header = max(row, 2.3)
+    size = (cell * len(COLUMNS) + 1.2, header + row * len(chosen) + 1.3)
+    figure = plt.figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=12, x=0.02, ha="left", weight="bold")
+    ratios = [header + 0.5, row * len(chosen) + 0.5]
+    (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)
+    axes = top.subplots(1, 3, width_ratios=[1, 1, 1.4])
+    axes[0].imshow(seen.image)
+    axes[0].set_title("image", fontsize=10)
+    axes[0].axis("off")
+    _draw_probabilities(axes[1], seen, classes, chosen)
+    _draw_heads(top, axes[2], seen)
+    grid = bottom.subplots(len(chosen), len(COLUMNS), squeeze=False)
+    for axis, name in zip(grid[0], COLUMNS, strict=True):
+        axis.set_title(f"{name}\n", fontsize=10)
+        axis.text(
+            0.5, 1.03, NOTES[name], transform=axis.transAxes, ha="center", fontsize=8, color="#777"
+        )
+    for line, index in zip(grid, chosen, strict=True):
+        for axis, name in zip(line, COLUMNS, strict=True):
+            axis.imshow(_heat(seen.image, seen.maps[name][index]))
+            axis.set_xticks([])
+            axis.set_yticks([])
+            for spine in axis.spines.values():
+                spine.set_visible(False)
+        line[0].set_ylabel(classes[index], fontsize=10)
+    return figure
