@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -196,6 +198,18 @@ def test_40_megapixels(tmp_path):
     facts = inspect_image(path)
     assert (facts.width, facts.height) == (8000, 5000)
     assert read_image(path).getpixel((7999, 4999)) == (99, 99, 99)
+
+
+def test_large_images_that_go_give_no_warning(tmp_path):
+    Image.new("RGB", (12, 10)).save(tmp_path / "x.png")
+    code = (
+        "import sys, PIL.Image; from weaktr.data.images import read_image\n"
+        "PIL.Image.MAX_IMAGE_PIXELS = 100; read_image(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "x.png"], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
 
 
 def test_more_pixels_than_memory_should_take_are_refused(tmp_path):
