@@ -53,6 +53,14 @@ def test_what_a_table_does_not_say_is_noted(tmp_path: Path) -> None:
     assert "no row for 2 of 3 images" in notes[1]
 
 
+def test_a_second_row_of_an_image_is_noted(tmp_path: Path) -> None:
+    known, notes = read_known_tags(table(tmp_path, "image,tags", "y,cat", "y,dog"), IMAGES, CLASSES)
+    assert known[2] == (1,)
+    assert notes[0].endswith(
+        "line 3 names an image a second time; it counts, the row before does not. Got: 'y'."
+    )
+
+
 def test_a_table_for_other_images_is_refused(tmp_path: Path) -> None:
     text = table(tmp_path, "image,tags", "other.jpg,cat")
     with pytest.raises(UserError, match="no row for any of the images"):

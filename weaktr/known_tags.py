@@ -66,7 +66,17 @@ def _from_table(
             raise UserError(f"{table} has no column `tags`; add one with the tags of each image.")
         unknown |= {tag: None for tag in row.tags if tag not in column}
         found = tuple(sorted(column[tag] for tag in row.tags if tag in column))
-        rows[_key(row.image.replace("\\", "/"))] = found
+        name = _key(row.image.replace("\\", "/"))
+        if name in rows:
+            problems.append(
+                Problem(
+                    "warning",
+                    "duplicate-id",
+                    f"{table} line {row.line} names an image a second time; it counts, the row "
+                    f"before does not. Got: {row.image!r}.",
+                )
+            )
+        rows[name] = found
     notes = [problem.message for problem in problems]
     if unknown:
         names = ", ".join(f"{tag!r}{did_you_mean(tag, classes)}" for tag in list(unknown)[:5])
