@@ -117,6 +117,12 @@ def test_the_same_image_in_two_splits_of_a_list(tmp_path):
     )
 
 
+def test_a_data_set_without_validation_says_what_evaluate_needs(tmp_path):
+    write_folder(tmp_path, {"a.jpg": "cat"})
+    report = check_dataset(DatasetParams(kind="folder", root=str(tmp_path), val_share=0))
+    assert "evaluate stage needs evaluation.split: train" in report.notes[-1]
+
+
 def test_copies_across_splits_are_a_warning(tmp_path):
     write_folder(tmp_path, SOUND, HEADER)
     (tmp_path / "images" / "d.jpg").write_bytes((tmp_path / "images" / "a.jpg").read_bytes())

@@ -223,6 +223,10 @@ def _check_tags(listing: Listing, manifest: Manifest) -> None:
                 "dataset.classes.",
             )
     validation = manifest.of_split("val")
+    if len(validation) == 0:
+        listing.notes.append(
+            "There are no validation images: the evaluate stage needs evaluation.split: train."
+        )
     seen = {tag for record in validation for tag in record.tags}
     if len(validation) and (unseen := [name for name in manifest.classes if name not in seen]):
         listing.warn(
