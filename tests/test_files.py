@@ -87,3 +87,21 @@ def test_digests_follow_content_and_inner_names_only(tmp_path: Path) -> None:
 
 def test_value_digests_ignore_key_order() -> None:
     assert digest_value({"a": 1, "b": 2}) == digest_value({"b": 2, "a": 1}) != digest_value({})
+
+
+def test_a_linked_folder_is_replaced_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "old").touch()
+    (tmp_path / "link").symlink_to("big", target_is_directory=True)
+    with replace_dir(tmp_path / "link") as folder:
+        (folder / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "big").iterdir()] == ["new"]
+
+
+def test_a_file_where_a_folder_is_to_be_made_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a file where a folder is to be made"):
+        with replace_dir(tmp_path / "file"):
+            pytest.fail("the work has begun")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -73,7 +73,7 @@ def import_checkpoint(
         UserError: If the file cannot be read, is no such checkpoint, or does not fit, or if the
             folder holds other files.
     """
-    path, folder = Path(path), Path(folder).resolve()
+    path, folder = Path(path), Path(folder)
     _refuse_losses(folder)
     published = _read(path)
     kind = _kind_of(published, path) if kind == "auto" else kind

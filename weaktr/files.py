@@ -40,8 +40,16 @@ def replace_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replace_dir(path: str | Path) -> Iterator[Path]:
-    """Yields an empty temporary folder; puts it in the place of `path` when the block succeeds."""
-    path = Path(path)
+    """Yields an empty temporary folder; puts it in the place of `path` when the block succeeds.
+
+    Where `path` is a link to a folder, that folder is replaced and the link stays.
+
+    Raises:
+        UserError: If `path` is a file.
+    """
+    path = Path(path).resolve()
+    if path.is_file():
+        raise UserError(f"{path} is a file where a folder is to be made; move it away.")
     temporary = _temporary(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
