@@ -26,13 +26,14 @@ from weaktr.files import read_json, write_json, write_text
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHAIN = ("prepare", "train-cam", "export-labels", "train-decoder", "evaluate")
-VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "tags only": ("", CHAIN),
-    "supervised reference": ("", ("train-decoder --supervised", "evaluate --supervised")),
-    "plain cross-entropy": ("ablation-cross-entropy", CHAIN[3:]),
-    "mean fusion": ("ablation-mean-fusion", CHAIN[1:]),
+VARIANTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "tags only": ({}, CHAIN),
+    "supervised reference": ({}, ("train-decoder --supervised", "evaluate --supervised")),
+    "plain cross-entropy": ({"decoder": {"start_value": None}}, CHAIN[3:]),
+    "clipping from 0.4 on": ({"decoder": {"start_value": 0.4}}, CHAIN[3:]),
+    "mean fusion": ({"cam": {"fusion": "mean"}}, CHAIN[1:]),
 }
-"""Recipe on top of params.yaml, and the stages to run; each starts from `tags only`'s outputs."""
+"""Params on top of params.yaml, and the stages to run; each starts from `tags only`'s outputs."""
 STEPS = {
     "coarse CAM (train)": ("export_labels", "miou", "coarse"),
     "fused CAM (train)": ("export_labels", "miou", "fused"),
@@ -83,16 +84,14 @@ def measure_seed(seed: int, variants: Sequence[str], workplace: Path) -> None:
     plain = workplace / f"seed-{seed}"
     for name in ("data/pretrained", "data/raw/shapes"):
         shutil.copytree(REPOSITORY / name, plain / name)
-    for variant, (recipe, stages) in VARIANTS.items():
+    for variant, (changes, stages) in VARIANTS.items():
         if variant not in variants:
             continue
-        folder, params = plain, base
-        if recipe:
-            folder = workplace / f"seed-{seed}-{recipe}"
+        folder = plain
+        if changes:
+            folder = workplace / f"seed-{seed}-{variant.replace(' ', '-')}"
             shutil.copytree(plain, folder)
-            overlay = yaml.safe_load((REPOSITORY / f"recipes/{recipe}.yaml").read_text())
-            params = overlaid(base, overlay)
-        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        (folder / "params.yaml").write_text(yaml.safe_dump(overlaid(base, changes)))
         for stage in stages:
             run_stage(stage, folder)
         found = numbers(folder, supervised="--supervised" in stages[0])
@@ -138,7 +137,7 @@ def tables(results: Results) -> str:
     if shares:
         lines.append(f"| share of it that tags alone reach (%) | {spread(shares)} |")
     lines += ["", "| ablation | " + " | ".join(STEPS) + " |", "|---" * (len(STEPS) + 1) + "|"]
-    for variant in ("tags only", "mean fusion", "plain cross-entropy"):
+    for variant in ("tags only", *(name for name, (changes, _) in VARIANTS.items() if changes)):
         lines.append(f"| {variant} | " + " | ".join(row(variant, step) for step in STEPS) + " |")
     return "\n".join(lines) + "\n"
 
