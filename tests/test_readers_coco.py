@@ -116,6 +116,18 @@ def test_images_may_lie_below_images_and_have_no_year(root):
     assert len(read_coco(params(root)).entries) == 3
 
 
+def test_both_splits_may_number_their_images_alike(tmp_path):
+    one = [shape(CAT, box(0, 0, 8, 8), 64)]
+    root = write_coco(tmp_path / "coco", {"train": {"1": one, "2": one}, "val": {"1": one}})
+    report = check_dataset(params(root, classes=("cat",)))
+    assert not report.errors
+    assert [(r.id, r.split) for r in report.manifest.records] == [
+        ("1", "train"),
+        ("2", "train"),
+        ("val__1", "val"),
+    ]
+
+
 def test_a_missing_image_is_named(root):
     (root / "train2014" / "COCO_train2014_02.jpg").unlink()
     report = check_dataset(params(root))

@@ -74,6 +74,9 @@ def read_coco(params: DatasetParams) -> Listing:
     `annotations/instances_train2014.json`, its images in `train2014` or `images/train2014`. Classes
     are the file's categories in the order of their ids, made contiguous (COCO's ids have gaps).
 
+    An image's id is its name without suffix; validation images named like a training image get
+    `val__` before it.
+
     Every annotation gives its image a tag, crowds too; training images without any annotation are
     left out (the published list has the 82,081 others). Pixels of a crowd become void where no
     other object is on top, or keep their class, as `params.crowd` says.
@@ -110,7 +113,13 @@ def read_coco(params: DatasetParams) -> Listing:
         }
         try:
             entries, tags = _entries(
-                listing, api, path, values=values, split=split, keep_crowds=params.crowd == "keep"
+                listing,
+                api,
+                path,
+                values=values,
+                split=split,
+                taken={entry.id for entry in listing.entries},
+                keep_crowds=params.crowd == "keep",
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _malformed(path, error) from None
@@ -177,6 +186,7 @@ def _entries(
     *,
     values: dict[int, int],
     split: str,
+    taken: set[str],
     keep_crowds: bool,
 ) -> tuple[list[Entry], dict[str, set[int]]]:
     """Entries, still without tags, and the category numbers that each image's annotations have.
@@ -187,6 +197,7 @@ def _entries(
         path: Where it was loaded from.
         values: Category number -> id to paint with.
         split: Split of the entries.
+        taken: Ids that other images have.
         keep_crowds: Whether a crowd's pixels keep their class instead of becoming void.
     """
     folder = _image_folder(path.parent.parent, path)
@@ -221,6 +232,8 @@ def _entries(
             kept = value in range(1, len(listing.classes) + 1)
             shapes.append((shape, VOID if crowd and kept else value))
         id_ = without_suffix(file).replace("/", "__")
+        if id_ in taken:
+            id_ = f"{split}__{id_}"
         mask = PaintedMask(height, width, tuple(shapes))
         entries.append(Entry(id_, finder.path(file), split, (), mask))
         tags[id_] = {annotation["category_id"] for annotation in annotations}
