@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlparse
 
 from weaktr.errors import UserError
-from weaktr.tracking import tracking_uri
+from weaktr.tracking import sqlite_file, tracking_uri
 
 if TYPE_CHECKING:
     import torch
@@ -111,8 +110,8 @@ def existing_store(uri: str) -> str:
         uri: What is looked for, for the message.
     """
     store = tracking_uri()
-    database = urlparse(store)
-    if database.scheme == "sqlite" and not Path(database.path[1:]).is_file():
+    database = sqlite_file(store)
+    if database is not None and not database.is_file():
         raise UserError(
             f"{uri}: there is no MLflow store at {store}; run from the project's folder, or set "
             "MLFLOW_TRACKING_URI."

@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from filelock import FileLock
 
 from weaktr.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 PARAM_LENGTH = 6000
 """Characters that MLflow accepts in the value of a param."""
 
@@ -29,7 +33,14 @@ def project_root() -> Path:
 
 def tracking_uri() -> str:
     """`MLFLOW_TRACKING_URI`, or an SQLite file in the main repository's folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+    file = str(project_root() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{file}"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite store; `None` for another kind of store."""
+    parts = urlparse(uri, allow_fragments=False)
+    return Path(unquote(parts.path[1:])) if parts.scheme == "sqlite" else None
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -45,7 +56,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _git_revision() -> str:
     command = ["git", "rev-parse", "HEAD"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git
+        return "unknown"
     return result.stdout.strip() or "unknown"
 
 
@@ -98,11 +112,6 @@ class Run:
             elif path.is_file():
                 self.client.log_artifact(self.id, str(path))
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Sets several tags."""
-        for name, value in tags.items():
-            self.client.set_tag(self.id, name, value)
-
 
 @contextmanager
 def start_run(
@@ -124,9 +133,12 @@ def start_run(
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
     try:
-        client = MlflowClient(uri)
-        experiment_id = _experiment_id(client, experiment)
+        with _alone(uri), _few_retries():
+            client = MlflowClient(uri)
+            experiment_id = _experiment_id(client, experiment)
         created = client.create_run(experiment_id, run_name=name, tags={**common_tags(), **tags})
+    except UserError:
+        raise
     except Exception as error:  # of MLflow, SQLAlchemy or an HTTP client: a store has many ways
         reason = " ".join(str(error).split())[:300]
         raise UserError(
@@ -153,8 +165,38 @@ def start_run(
         client.set_terminated(run.id, status)
 
 
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Lets one process at a time make the tables of an SQLite store and its experiments."""
+    file = sqlite_file(uri)
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}-lock"):
+        yield
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """Makes a server that is not there known in seconds; MLflow itself asks for four minutes."""
+    if RETRIES in os.environ:
+        yield
+        return
+    os.environ[RETRIES] = "2"
+    try:
+        yield
+    finally:
+        del os.environ[RETRIES]
+
+
 def _experiment_id(client: "MlflowClient", name: str) -> str:
     found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise UserError(
+            f"the MLflow experiment {name!r} was deleted; run `mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}`, or give runtime.experiment another name."
+        )
     if found is not None:
         return str(found.experiment_id)
     local = "MLFLOW_TRACKING_URI" not in os.environ
