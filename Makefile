@@ -15,7 +15,7 @@ help:
 	@echo "make supervised  the same segmenter trained on true masks, for comparison"
 	@echo "make bench       each fast step against its straightforward version -> docs/benchmarks.md"
 	@echo "make lock        requirements.lock from pyproject.toml"
-	@echo "make clean       remove what was made here, but not data/raw and data/pretrained"
+	@echo "make clean       remove what the stages wrote; raw data, weights, caches and recorded runs stay"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -50,5 +50,5 @@ lock: $(READY)
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:
-	rm -rf models reports checkpoints mlruns mlflow.db data/prepared data/cams data/pseudo-labels data/predictions \
-		data/supervised-predictions .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf models/cam models/segmenter models/supervised reports checkpoints data/prepared data/cams data/pseudo-labels \
+		data/predictions data/supervised-predictions .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -149,6 +149,7 @@ def check_tracking(repository: Repository) -> None:
     assert len(stages) == executed
     assert len(results) == 6  # the first one and five changes with a new result
     latest = results[0]
+    assert latest.info.run_name == PARAMS["decoder"]["backbone"]["name"]
     assert latest.data.params["dataset.shapes.data_seed"] == "11"
     assert "runtime.device" not in latest.data.params
     reports = repository.folder / "reports"
@@ -183,3 +184,31 @@ def test_a_typo_in_params_stops_dvc_with_one_sentence(repository: Repository) ->
     (repository.folder / "params.yaml").write_text(original)
     assert "params.yaml: evaluation.strid: no such key. Did you mean stride?" in output
     assert "Traceback" not in output
+
+
+def test_make_clean_leaves_what_is_not_a_stages(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    kept = (
+        "models/imported/config.json",
+        "mlflow.db",
+        "mlruns/a",
+        "data/raw/a",
+        "data/pretrained/a",
+    )
+    made = [*outputs(), "checkpoints/train_cam-0.pt", "checkpoints/train_decoder-0/a.png"]
+    for name in (*kept, *made):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"Makefile", *kept}
+
+
+def outputs() -> list[str]:
+    """Every output of a stage."""
+    return [
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in PIPELINE.values()
+        for kind in ("outs", "metrics", "plots")
+        for out in stage.get(kind, [])
+    ]
