@@ -101,7 +101,7 @@ def record_result(name: str, params: Params) -> None:
         folder = REPORTS / stage
         metrics |= numbers_in(read_json(folder / "metrics.json"), f"{stage}.")
         links[f"run.{stage}"] = read_json(folder / "run.json")["run_id"]
-    title = os.environ.get("DVC_EXP_NAME") or params.cam.backbone.name
+    title = os.environ.get("DVC_EXP_NAME") or params.decoder.backbone.name
     tags = {"stage": "pipeline", "supervised": str(name == "evaluate_supervised").lower()}
     with start_run(params.runtime.experiment, title, tags | links) as record:
         record.log_params(params.model_dump(mode="json", exclude={"runtime"}))

@@ -149,7 +149,6 @@ def check_tracking(repository: Repository) -> None:
     assert len(stages) == executed
     assert len(results) == 6  # the first one and five changes with a new result
     latest = results[0]
-    assert latest.info.run_name == PARAMS["decoder"]["backbone"]["name"]
     assert latest.data.params["dataset.shapes.data_seed"] == "11"
     assert "runtime.device" not in latest.data.params
     reports = repository.folder / "reports"

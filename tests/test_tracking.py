@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from stages.runner import CHAINS, record_result
+from weaktr.config import parse_params
 from weaktr.errors import UserError
+from weaktr.files import write_json
 from weaktr.tracking import flatten, project_root, sqlite_file, start_run, tracking_uri
 
 
@@ -172,3 +175,20 @@ def test_a_server_that_fails_is_not_asked_for_minutes(
         with start_run("e", "x", {}):
             pass
     assert failing_server.asked == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_result_bears_the_segmenters_name(
+    store: Path, monkeypatch: pytest.MonkeyPatch, chain: str
+) -> None:
+    """All published recipes share the CAM network; the supervised reference has none."""
+    monkeypatch.chdir(store)
+    for stage in CHAINS[chain]:
+        write_json(Path("reports", stage, "metrics.json"), {"images": 2})
+        write_json(Path("reports", stage, "run.json"), {"run_id": f"id of {stage}"})
+    record_result(chain, parse_params({"decoder": {"backbone": {"name": "eva02_small"}}}))
+    (experiment,) = client(store).search_experiments(filter_string="name = 'weaktr'")
+    (run,) = client(store).search_runs([experiment.experiment_id])
+    assert run.info.run_name == "eva02_small"
+    assert run.data.metrics == {f"{stage}.images": 2 for stage in CHAINS[chain]}
+    assert run.data.tags["run.prepare"] == "id of prepare"
