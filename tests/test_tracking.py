@@ -100,6 +100,14 @@ def test_a_store_that_cannot_be_used_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
+def test_a_store_that_is_lost_under_a_run_is_one_sentence(store: Path) -> None:
+    with pytest.raises(UserError, match="failed while the run was written .* checkpoint") as caught:
+        with start_run("e", "x", {}) as run:
+            (store / "mlflow.db").write_text("x" * 5000)
+            run.log_metrics({"loss": 1.0}, 1)
+    assert "\n" not in str(caught.value)
+
+
 def test_two_processes_may_make_a_store_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -126,9 +126,10 @@ def start_run(
         system_metrics: Whether to record CPU, memory and GPU use while the block runs.
 
     Raises:
-        UserError: If the tracking store cannot be reached.
+        UserError: If the tracking store cannot be reached, or stops answering.
     """
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
@@ -159,10 +160,17 @@ def start_run(
     except KeyboardInterrupt:
         status = "KILLED"
         raise
+    except MlflowException as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"the MLflow store at {uri} failed while the run was written ({reason}); mend it and "
+            "run again: a training goes on from its checkpoint."
+        ) from None
     finally:
-        if monitor is not None:
-            monitor.finish()
-        client.set_terminated(run.id, status)
+        with _few_retries(), suppress(MlflowException):
+            if monitor is not None:
+                monitor.finish()
+            client.set_terminated(run.id, status)
 
 
 @contextmanager
