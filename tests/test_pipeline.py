@@ -185,6 +185,21 @@ def test_a_typo_in_params_stops_dvc_with_one_sentence(repository: Repository) ->
     assert "Traceback" not in output
 
 
+def test_raw_data_can_be_given_to_dvc(tmp_path: Path) -> None:
+    """So that queued experiments, which work in a copy, have it."""
+    repository = Repository(tmp_path)
+    image = tmp_path / "data/raw/pets/images/rex.jpg"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    repository.call("dvc", "add", "data/raw/pets")
+    assert repository.call("git", "status", "--short", "data") == "?? data/\n"
+    repository.call("git", "add", "data")
+    assert repository.call("git", "ls-files", "data") == "data/raw/pets.dvc\n"
+    shutil.rmtree(tmp_path / "data/raw/pets")
+    repository.call("dvc", "checkout", code=255)  # as no stage has run yet
+    assert image.is_file()
+
+
 def test_make_clean_leaves_what_is_not_a_stages(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
     kept = (
