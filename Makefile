@@ -46,6 +46,7 @@ bench: $(READY)
 	python -m benchmarks
 
 lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
 	uv pip compile pyproject.toml --group dev --extra onnx --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
