@@ -75,6 +75,7 @@ def run(context: Context, *, supervised: bool = False) -> None:
     write_report(
         context.reports / "report.html",
         title=f"weaktr: {len(manifest.classes)} classes, {len(part)} {params.split} images",
+        classes=manifest.classes,
         chain=chain,
         notes=mask_notes(upstream),
         result=result,

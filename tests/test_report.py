@@ -25,6 +25,7 @@ LABELS[2:5, 3:7] = 1
 def write(path: Path, **changes: object) -> str:
     values: dict[str, object] = {
         "title": "a <b> title",
+        "classes": ["cat & dog", "cow"],
         "chain": [("seed", 51.23), ("decoder", float("nan"))],
         "notes": ["Masks influenced nothing."],
         "result": scores(np.array([[6, 2], [1, 0]]), ("background", "cat & dog")),
@@ -44,6 +45,14 @@ def test_the_report_is_one_file_with_escaped_names_and_undefined_values(tmp_path
     assert '<td>decoder</td><td class="number">–</td>' in text
     assert text.count("data:image/png;base64,") == 2  # one picture of examples, one of curves
     assert "http" not in text
+
+
+def test_pictures_have_a_key_of_the_classes_in_them(tmp_path: Path) -> None:
+    truth = np.where(LABELS, 255, 0).astype(np.uint8)
+    text = write(tmp_path / "report.html", predictions=[Example(IMAGE, LABELS, truth)])
+    assert '<i style="background: rgb(128 0 0)"></i>cat &amp; dog</span>' in text
+    assert '<i style="background: rgb(224 224 192)"></i>void</span>' in text
+    assert "cow" not in text
 
 
 def test_equal_reports_are_equal_bytes(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from weaktr.data.masks import VOC_PALETTE, VOID
 from weaktr.files import replace_file, write_text
 from weaktr.metrics import SegmentationScores
 from weaktr.overlay import overlay
@@ -31,6 +32,8 @@ table { border-collapse: collapse; } th { text-align: left; }
 th, td { padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #ddd; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 img { max-width: 100%; } .note { color: #555; }
+.key { margin-right: 1.2rem; white-space: nowrap; }
+.key i { display: inline-block; width: .9em; height: .9em; margin-right: .35em; }
 """
 
 
@@ -109,10 +112,26 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{head}</tr>\n{body}</table>"
 
 
+def _colour_key(examples: Sequence[Example], classes: Sequence[str]) -> str:
+    """The names and colours of what the label maps of some examples hold."""
+    maps = [ids for example in examples for ids in (example.labels, example.truth)]
+    present = np.unique(np.concatenate([ids.ravel() for ids in maps if ids is not None]))
+    names = {**dict(enumerate(classes, start=1)), VOID: "void"}
+    swatches = []
+    for label in present[present > 0].tolist():
+        red, green, blue = VOC_PALETTE[label]
+        swatches.append(
+            f'<span class="key"><i style="background: rgb({red} {green} {blue})"></i>'
+            f"{html.escape(names[label])}</span>"
+        )
+    return f"<p>{' '.join(swatches)}</p>"
+
+
 def write_report(
     path: Path,
     *,
     title: str,
+    classes: Sequence[str],
     chain: Sequence[tuple[str, float]],
     notes: Sequence[str],
     result: SegmentationScores | None,
@@ -125,6 +144,7 @@ def write_report(
     Args:
         path: The HTML file.
         title: Its heading.
+        classes: Names without background, in the order of label ids.
         chain: Name and mIoU in percent of each step, in the order of the pipeline.
         notes: Sentences to state beside the numbers, such as what masks were used for.
         result: Scores of the segmenter; `None` where there were no true masks.
@@ -150,6 +170,7 @@ def write_report(
     ):
         if examples:
             parts.append(f"<h2>{heading}</h2>")
+            parts.append(_colour_key(examples, classes))
             parts.append(_embedded(examples_figure(examples, label_title), heading))
     if curves:
         parts.append("<h2>Training</h2>")
