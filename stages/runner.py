@@ -5,7 +5,10 @@ code reruns nothing.
 """
 
 import os
-from collections.abc import Callable, Mapping
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -50,7 +53,7 @@ def run_stage(
         device: Overrides `runtime.device`.
         track: Whether to write an MLflow run.
     """
-    with one_sentence():
+    with one_sentence(), _exit_on_sigterm():
         params = load_params(params_file)
         set_threads(params.runtime.threads)
         reports = REPORTS / name
@@ -85,6 +88,16 @@ def run_stage(
         write_json(reports / "run.json", run)
         if name in CHAINS:
             record_result(name, params)
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Lets a job that a cluster takes back close its run and remove what is half-written."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def record_result(name: str, params: Params) -> None:

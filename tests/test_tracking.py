@@ -1,4 +1,6 @@
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.runner import CHAINS, record_result
+from stages.runner import CHAINS, record_result, run_stage
+from tests.tiny import tiny_params, write_params
 from weaktr.config import parse_params
 from weaktr.errors import UserError
 from weaktr.files import write_json
@@ -80,12 +83,29 @@ def test_a_run_is_recorded_whole(store: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+    ("error", "status"),
+    [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")],
 )
 def test_a_run_that_breaks_says_so(store: Path, error: type[BaseException], status: str) -> None:
     with pytest.raises(error), start_run("e", "broken", {}) as run:
         raise error
     assert client(store).get_run(run.id).info.status == status
+
+
+def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(store)
+    write_params(store, tiny_params())
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        run_stage(
+            "prepare",
+            lambda context: os.kill(os.getpid(), signal.SIGTERM),
+            params_file=Path("params.yaml"),
+        )
+    assert signal.getsignal(signal.SIGTERM) is before
+    (experiment,) = [e for e in client(store).search_experiments() if e.name == "weaktr-stages"]
+    (run,) = client(store).search_runs([experiment.experiment_id])
+    assert run.info.status == "KILLED"
 
 
 def test_a_store_that_cannot_be_used_is_one_sentence(

@@ -157,7 +157,7 @@ def start_run(
     try:
         yield run
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     except MlflowException as error:
