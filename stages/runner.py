@@ -34,6 +34,8 @@ CHAINS = {
     "evaluate_supervised": ("prepare", "train_supervised", "evaluate_supervised"),
 }
 """Stages that lead to a result."""
+TWINS = {"train_supervised": "train_decoder", "evaluate_supervised": "evaluate"}
+"""Stages of the supervised reference, and those whose metrics' names they share in a result."""
 
 
 def run_stage(
@@ -112,10 +114,12 @@ def record_result(name: str, params: Params) -> None:
     links: dict[str, str] = {}
     for stage in CHAINS[name]:
         folder = REPORTS / stage
-        metrics |= numbers_in(read_json(folder / "metrics.json"), f"{stage}.")
+        metrics |= numbers_in(read_json(folder / "metrics.json"), f"{TWINS.get(stage, stage)}.")
         links[f"run.{stage}"] = read_json(folder / "run.json")["run_id"]
+    supervised = name in TWINS
     title = os.environ.get("DVC_EXP_NAME") or params.decoder.backbone.name
-    tags = {"stage": "pipeline", "supervised": str(name == "evaluate_supervised").lower()}
+    title += " on true masks" * supervised
+    tags = {"stage": "pipeline", "supervised": str(supervised).lower()}
     with start_run(params.runtime.experiment, title, tags | links) as record:
         record.log_params(params.model_dump(mode="json", exclude={"runtime"}))
         record.log_metrics(metrics)
