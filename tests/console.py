@@ -9,7 +9,7 @@ import torch
 from weaktr.cli import main
 from weaktr.config import BackboneParams, CamParams, DecoderAugmentParams, DecoderParams
 from weaktr.models.cam import build_cam_network
-from weaktr.models.segmenter import build_segmenter
+from weaktr.models.segmenter import Segmenter, build_segmenter
 from weaktr.models.store import save_model
 
 CLASSES = ("cat", "dog", "cow")
@@ -28,17 +28,22 @@ def weaktr(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def save_segmenter(folder: Path) -> Path:
+def make_segmenter(backbone: BackboneParams = BACKBONE) -> Segmenter:
     """A segmenter with random weights."""
     torch.manual_seed(0)
     params = DecoderParams(
-        backbone=BACKBONE,
+        backbone=backbone,
         crop_size=32,
         region=8,
         layers=1,
         augment=DecoderAugmentParams(short_side=32),
     )
-    save_model(build_segmenter(params, len(CLASSES) + 1), folder, classes=CLASSES)
+    return build_segmenter(params, len(CLASSES) + 1).eval()
+
+
+def save_segmenter(folder: Path) -> Path:
+    """Saves one."""
+    save_model(make_segmenter(), folder, classes=CLASSES)
     return folder
 
 

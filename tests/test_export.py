@@ -6,26 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from weaktr.config import BackboneParams, DecoderAugmentParams, DecoderParams
+from tests.console import CLASSES, make_segmenter
+from weaktr.config import BackboneParams
 from weaktr.errors import UserError
-from weaktr.models.segmenter import Segmenter, build_segmenter
+from weaktr.models.segmenter import Segmenter
 from weaktr.onnx_export import NormalizedSegmenter, compare, export_onnx
 
-CLASSES = ("cat", "dog", "cow")
 SIZES = {"patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2}
 
 
 def segmenter(name: str, **changes: object) -> Segmenter:
-    torch.manual_seed(0)
-    backbone = BackboneParams(name=name, weights="none", **(SIZES | changes))
-    params = DecoderParams(
-        backbone=backbone,
-        crop_size=32,
-        region=8,
-        layers=1,
-        augment=DecoderAugmentParams(short_side=32),
-    )
-    return build_segmenter(params, len(CLASSES) + 1).eval()
+    return make_segmenter(BackboneParams(name=name, weights="none", **(SIZES | changes)))
 
 
 @pytest.mark.parametrize(
