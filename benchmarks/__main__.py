@@ -70,7 +70,7 @@ def main() -> None:
     for step in arguments.only:
         module = importlib.import_module(f"benchmarks.{step}")
         try:
-            rows += module.run(arguments.device, arguments.repeats)
+            rows += module.run(torch.device(arguments.device), arguments.repeats)
         except UserError as error:
             console.print(f"{step}: not measured. {error}")
             missing += 1

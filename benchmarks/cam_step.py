@@ -1,6 +1,5 @@
 """A training step of the CAM network: against a plain ViT's, and against the published way's."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -53,11 +52,7 @@ def make_steps(side: int, batch: int, device: torch.device) -> Callable[[str, st
     return step
 
 
-def run(
-    device: str | torch.device = "cpu",
-    repeats: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[Row]:
+def run(device: torch.device, repeats: int) -> list[Row]:
     """Measures every setting in float32 and under bfloat16 autocast.
 
     Peak memory is what the step allocates beyond a plain ViT's step, of which the fusion's part
@@ -66,13 +61,11 @@ def run(
     Args:
         device: Where to run; sizes are those of `SETTINGS` for its kind.
         repeats: Of every step.
-        clock: As for `median_seconds`.
 
     Returns:
         For each size and precision a row against the plain ViT and one against the published way
         (always in float32, as it was published).
     """
-    device = torch.device(device)
     rows = []
     for side, batch in SETTINGS.get(device.type, SETTINGS["cpu"]):
         steps = make_steps(side, batch, device)
@@ -82,7 +75,7 @@ def run(
                 "CAM network": steps("CAM network", precision),
                 "published way": steps("published way", "float32"),
             }
-            seconds = median_seconds(chosen, device=device, repeats=repeats, clock=clock)
+            seconds = median_seconds(chosen, device=device, repeats=repeats)
             peaks = {key: peak_mib(step, device) for key, step in chosen.items()}
             extra = peaks["CAM network"] - peaks["plain ViT"]
             published = peak_mib(steps("published way", precision), device) - peaks["plain ViT"]
@@ -100,8 +93,3 @@ def run(
                     )
                 )
     return rows
-
-
-if __name__ == "__main__":
-    for row in run("cuda" if torch.cuda.is_available() else "cpu"):
-        print(row, f"{row.speedup:.2f}x")

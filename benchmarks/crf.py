@@ -1,7 +1,5 @@
 """Dense CRF on the lattice in torch, against pydensecrf, on one CPU thread each."""
 
-import time
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -16,34 +14,28 @@ HEIGHT, WIDTH = 375, 500
 LABELS = (3, 21)
 
 
-def run(
-    device: str | torch.device = "cpu",
-    repeats: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[Row]:
+def run(device: torch.device, repeats: int) -> list[Row]:
     """Ten iterations with VOC's kernels on an image of 500 x 375, with 3 and with 21 labels.
 
     Args:
         device: Where the lattice backend computes; pydensecrf has the CPU only.
         repeats: Of either version.
-        clock: As for `median_seconds`.
     """
-    device = torch.device(device)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [_row(count, device, repeats, clock) for count in LABELS]
+        return [_row(count, device, repeats) for count in LABELS]
     finally:
         torch.set_num_threads(threads)
 
 
-def _row(count: int, device: torch.device, repeats: int, clock: Callable[[], float]) -> Row:
+def _row(count: int, device: torch.device, repeats: int) -> Row:
     image, labels = _scene(count)
     crf = partial(dense_crf, image, labels=labels, num_labels=count)
     ours = partial(crf, params=CrfParams(backend="lattice"), device=device)
     theirs = partial(crf, params=CrfParams(backend="pydensecrf"))
     steps = {"ours": ours, "pydensecrf": theirs}
-    seconds = median_seconds(steps, device=device, repeats=repeats, clock=clock)
+    seconds = median_seconds(steps, device=device, repeats=repeats)
     difference = float(np.abs(ours() - theirs()).max())
     return Row(
         step="dense CRF",

@@ -1,8 +1,6 @@
 """CAM export, two scales with flips, against one input at a time, stored at full size."""
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +18,16 @@ HEIGHT, WIDTH, IMAGES = 375, 500, 2
 SCALES = (1.0, 1.2)
 
 
-def run(
-    device: str | torch.device = "cpu",
-    repeats: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[Row]:
+def run(device: torch.device, repeats: int) -> list[Row]:
     """Exports the CAMs of images of 500 x 375 with DeiT-S, stored as each version stores them.
 
     Args:
         device: Where the network runs.
         repeats: Of either version.
-        clock: As for `median_seconds`.
 
     Returns:
         One row; its note has the bytes stored an image.
     """
-    device = torch.device(device)
     torch.manual_seed(0)
     backbone = BackboneParams(name="deit_small_patch16_224", weights="none")
     model = build_cam_network(CamParams(backbone=backbone, drop_path=0.0), CLASSES)
@@ -55,7 +47,7 @@ def run(
                 np.save(theirs, np.array(full, dtype=object), allow_pickle=True)
 
         seconds = median_seconds(
-            {"ours": ours, "published": published}, device=device, repeats=repeats, clock=clock
+            {"ours": ours, "published": published}, device=device, repeats=repeats
         )
         stored = (mine.stat().st_size, theirs.stat().st_size)
     return [

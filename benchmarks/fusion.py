@@ -1,6 +1,5 @@
 """Attention fusion alone, forward and backward: streamed, against the stack of all maps."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -12,35 +11,27 @@ from tests.oracles.attention_stack import softmax_maps, stack_fusion
 from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
 
 LAYERS, HEADS, HEAD_DIM, CLASSES = 12, 6, 64, 20
+TOKENS, BATCH = 1000, 1
+"""Class and patch tokens together; images."""
 
 
-def run(
-    device: str | torch.device = "cpu",
-    repeats: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-    tokens: int = 1000,
-    batch: int = 1,
-) -> list[Row]:
+def run(device: torch.device, repeats: int) -> list[Row]:
     """From queries, keys and head weights to the fused maps, or to the gradient of fine logits.
 
     Args:
         device: Where to run.
         repeats: Of every version.
-        clock: As for `median_seconds`.
-        tokens: Class and patch tokens together.
-        batch: Images.
 
     Returns:
         A row for what training needs (`attention_marginals`), one for the full maps of label export
         (`fuse_attention`), which need no gradient, and one for these with it.
     """
-    device = torch.device(device)
     torch.manual_seed(0)
-    shape = (batch, HEADS, tokens, HEAD_DIM)
+    shape = (BATCH, HEADS, TOKENS, HEAD_DIM)
     queries = [torch.randn(shape, device=device) for _ in range(LAYERS)]
     keys = [torch.randn(shape, device=device) for _ in range(LAYERS)]
-    weights = torch.rand(batch, LAYERS, HEADS, device=device, requires_grad=True)
-    coarse = torch.rand(batch, CLASSES, tokens - CLASSES, device=device)
+    weights = torch.rand(BATCH, LAYERS, HEADS, device=device, requires_grad=True)
+    coarse = torch.rand(BATCH, CLASSES, TOKENS - CLASSES, device=device)
     layout = Layout(CLASSES, CLASSES)
 
     def stack() -> tuple[Tensor, Tensor]:
@@ -71,11 +62,11 @@ def run(
     rows = []
     for name, (ours, reference) in versions.items():
         steps = {"ours": ours, "stack": reference}
-        seconds = median_seconds(steps, device=device, repeats=repeats, clock=clock)
+        seconds = median_seconds(steps, device=device, repeats=repeats)
         rows.append(
             Row(
                 step=f"attention fusion, {name}",
-                setting=f"{LAYERS} layers, {HEADS} heads, {tokens} tokens, batch {batch}, float32",
+                setting=f"{LAYERS} layers, {HEADS} heads, {TOKENS} tokens, batch {BATCH}, float32",
                 seconds=seconds["ours"],
                 reference="stack of all maps",
                 reference_seconds=seconds["stack"],
@@ -84,8 +75,3 @@ def run(
             )
         )
     return rows
-
-
-if __name__ == "__main__":
-    for row in run("cuda" if torch.cuda.is_available() else "cpu"):
-        print(row, f"{row.speedup:.2f}x")

@@ -55,7 +55,6 @@ def median_seconds(
     *,
     device: torch.device,
     repeats: int,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Runs steps in turns, so that what else the machine does hits all alike.
 
@@ -63,17 +62,16 @@ def median_seconds(
         steps: By name. Each is run once more beforehand.
         device: Waited for before the clock is read.
         repeats: Of every step.
-        clock: `time.process_time` counts this process's CPU time only: for busy machines.
     """
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + 1):
         for name, step in steps.items():
             _synchronize(device)
-            start = clock()
+            start = time.perf_counter()
             step()
             _synchronize(device)
             if repeat:
-                seconds[name].append(clock() - start)
+                seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

@@ -1,8 +1,5 @@
 """Streaming mIoU against a loop over classes."""
 
-import time
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -14,22 +11,17 @@ IMAGES, HEIGHT, WIDTH = 8, 375, 500
 LABELS = (21, 81)
 
 
-def run(
-    device: str | torch.device = "cpu",
-    repeats: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[Row]:
+def run(device: torch.device, repeats: int) -> list[Row]:
     """Counts eight images of 500 x 375, with 21 and with 81 labels.
 
     Args:
         device: Where the masks are; the loop brings them to the CPU, as the published code does.
         repeats: Of either version.
-        clock: As for `median_seconds`.
     """
-    return [_row(labels, torch.device(device), repeats, clock) for labels in LABELS]
+    return [_row(labels, device, repeats) for labels in LABELS]
 
 
-def _row(labels: int, device: torch.device, repeats: int, clock: Callable[[], float]) -> Row:
+def _row(labels: int, device: torch.device, repeats: int) -> Row:
     pairs = [_masks(labels, seed, device) for seed in range(IMAGES)]
 
     def loop() -> None:
@@ -43,7 +35,7 @@ def _row(labels: int, device: torch.device, repeats: int, clock: Callable[[], fl
         confusion.matrix()
 
     steps = {"ours": streaming, "loop": loop}
-    seconds = median_seconds(steps, device=device, repeats=repeats, clock=clock)
+    seconds = median_seconds(steps, device=device, repeats=repeats)
     return Row(
         step="streaming mIoU",
         setting=f"{labels} labels, {IMAGES} images of {WIDTH}x{HEIGHT}",

@@ -1,8 +1,5 @@
 """Background sweep from a histogram, against a label map for each of 60 thresholds."""
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,19 +13,13 @@ HEIGHT, WIDTH, IMAGES = 375, 500, 2
 CLASSES, PRESENT = 20, (2, 9, 14)
 
 
-def run(
-    device: str | torch.device = "cpu",
-    repeats: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[Row]:
+def run(device: torch.device, repeats: int) -> list[Row]:
     """Sweeps over two images of 500 x 375 with three present classes of 20.
 
     Args:
         device: Where the CAMs are; the reference has them on the CPU.
         repeats: Of either version.
-        clock: As for `median_seconds`.
     """
-    device = torch.device(device)
     images = [_image(seed) for seed in range(IMAGES)]
     moved = [(cams.to(device), truth.to(device)) for cams, truth in images]
 
@@ -43,7 +34,7 @@ def run(
         return oracle.sweep(given, CLASSES, DEFAULT_THRESHOLDS)
 
     steps = {"ours": histogram, "loop": one_by_one}
-    seconds = median_seconds(steps, device=device, repeats=repeats, clock=clock)
+    seconds = median_seconds(steps, device=device, repeats=repeats)
     different = int(np.abs(histogram() - one_by_one()).sum()) // 2
     decisions = len(DEFAULT_THRESHOLDS) * IMAGES * HEIGHT * WIDTH
     return [
