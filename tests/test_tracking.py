@@ -15,7 +15,7 @@ from tests.tiny import tiny_params, write_params
 from weaktr.config import parse_params
 from weaktr.errors import UserError
 from weaktr.files import write_json
-from weaktr.tracking import flatten, project_root, sqlite_file, start_run, tracking_uri
+from weaktr.tracking import project_root, sqlite_file, start_run, tracking_uri
 
 
 @pytest.fixture(scope="module")
@@ -53,27 +53,23 @@ def test_the_default_store_is_the_main_repositorys(
     assert tracking_uri() == "http://127.0.0.1:9"
 
 
-def test_flatten_names_nested_params_with_dots() -> None:
-    assert flatten({"a": {"b": 1, "c": {"d": None}}, "e": [1]}) == {
-        "a.b": "1",
-        "a.c.d": "None",
-        "e": "[1]",
-    }
-
-
 def test_a_run_is_recorded_whole(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)  # must not take over
     monkeypatch.setenv("DVC_EXP_NAME", "windy-fox")
     (store / "folder").mkdir()
     (store / "folder" / "a.txt").write_text("a")
     with start_run("e", "first", {"stage": "s"}) as run:
-        run.log_params({"cam": {"lr": 1e-4}})
+        run.log_params({"cam": {"lr": 1e-4, "crf": {"scales": [1], "weights": None}}})
         run.log_metrics({"loss": 2.0, "broken": float("nan")}, 1)
         run.log_metrics({"loss": 1.0}, 2)
         run.log_artifacts(store / "folder", store / "missing")
     found = client(store).get_run(run.id)
     assert found.info.status == "FINISHED"
-    assert found.data.params == {"cam.lr": "0.0001"}
+    assert found.data.params == {
+        "cam.lr": "0.0001",
+        "cam.crf.scales": "[1]",
+        "cam.crf.weights": "None",
+    }
     assert found.data.metrics == {"loss": 1.0}
     assert [m.value for m in client(store).get_metric_history(run.id, "loss")] == [2.0, 1.0]
     assert found.data.tags["stage"] == "s"

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlparse
 from filelock import FileLock
 
 from weaktr.errors import UserError
+from weaktr.recipes import flatten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,17 +42,6 @@ def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite store; `None` for another kind of store."""
     parts = urlparse(uri, allow_fragments=False)
     return Path(unquote(parts.path[1:])) if parts.scheme == "sqlite" else None
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested params as dotted names with text values."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = str(value)
-    return flat
 
 
 def _git_revision() -> str:
@@ -87,9 +77,9 @@ class Run:
         """Logs nested params under dotted names."""
         from mlflow.entities import Param
 
-        flat = flatten(values)
+        flat = flatten(dict(values))
         self.client.log_batch(
-            self.id, params=[Param(name, value[:PARAM_LENGTH]) for name, value in flat.items()]
+            self.id, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in flat.items()]
         )
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
