@@ -40,7 +40,7 @@ ui: $(READY)
 	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
 
 supervised: $(READY)
-	dvc repro reference/dvc.yaml
+	dvc exp run --temp --name supervised --force -S '+recipes=supervised'
 
 bench: $(READY)
 	python -m benchmarks
@@ -51,5 +51,5 @@ lock: $(READY)
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:
-	rm -rf models/cam models/segmenter models/supervised reports checkpoints data/prepared data/cams data/pseudo-labels \
-		data/predictions data/supervised-predictions .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf code.json models/cam models/segmenter reports checkpoints data/prepared data/cams data/pseudo-labels \
+		data/predictions .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

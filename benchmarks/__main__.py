@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Row
+from weaktr.device import set_threads
 from weaktr.errors import UserError
 from weaktr.files import write_text
-from weaktr.runtime import set_threads
 
 STEPS = ("cam_step", "fusion", "export", "crf", "sweep", "metrics")
 PATH = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.measure import Row, Step, median_seconds, peak_mib
-from tests.oracles.attention_stack import stacked_forward
-from weaktr.config import BackboneParams, CamParams
-from weaktr.models.cam import build_cam_network
+from oracles.attention_stack import stacked_forward
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
+from weaktr.models.cam_network import CAMNetwork
 
 CLASSES = 20
 SETTINGS = {"cpu": ((224, 8), (448, 2)), "cuda": ((224, 64), (448, 16))}
@@ -38,7 +39,7 @@ def make_steps(side: int, batch: int, device: torch.device) -> Callable[[str, st
     name = "deit_small_patch16_224"
     plain = timm.create_model(name, num_classes=CLASSES, img_size=side).to(device)
     params = CamParams(backbone=BackboneParams(name=name, weights="none"), drop_path=0.0)
-    network = build_cam_network(params, CLASSES).to(device)
+    network = CAMNetwork.from_params(params, CLASSES).to(device)
     forwards: dict[str, tuple[nn.Module, Callable[[Tensor], object]]] = {
         "plain ViT": (plain, plain),
         "CAM network": (network, network),

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.measure import Row, median_seconds, peak_mib
-from weaktr.config import CrfParams
-from weaktr.crf import dense_crf
+from weaktr.config.crf import CrfParams
+from weaktr.crf.dense_crf import dense_crf
 
 HEIGHT, WIDTH = 375, 500
 LABELS = (3, 21)

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Row, median_seconds
-from tests.oracles.attention_stack import stacked_maps
-from tests.oracles.labels import multi_scale_cams
-from weaktr.config import BackboneParams, CamParams
-from weaktr.labels import refine_multi_scale, scaled_input
-from weaktr.models.cam import CAMNetwork, build_cam_network
+from oracles.attention_stack import stacked_maps
+from oracles.labels import multi_scale_cams as oracle_cams
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
 
 CLASSES, PRESENT = 20, (3, 14)
 HEIGHT, WIDTH, IMAGES = 375, 500, 2
@@ -30,7 +31,7 @@ def run(device: torch.device, repeats: int) -> list[Row]:
     """
     torch.manual_seed(0)
     backbone = BackboneParams(name="deit_small_patch16_224", weights="none")
-    model = build_cam_network(CamParams(backbone=backbone, drop_path=0.0), CLASSES)
+    model = CAMNetwork.from_params(CamParams(backbone=backbone, drop_path=0.0), CLASSES)
     model = model.to(device).eval()
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(IMAGES)]
@@ -38,7 +39,7 @@ def run(device: torch.device, repeats: int) -> list[Row]:
         mine, theirs = Path(folder) / "ours.safetensors", Path(folder) / "published.npy"
 
         def ours() -> None:
-            for cams in refine_multi_scale(model, images, [PRESENT] * IMAGES, scales=SCALES)[0]:
+            for cams in multi_scale_cams(model, images, [PRESENT] * IMAGES, scales=SCALES)[0]:
                 cams.save(mine)
 
         def published() -> None:
@@ -76,5 +77,5 @@ def published_cams(model: CAMNetwork, image: np.ndarray) -> dict[int, np.ndarray
             refined = maps.affinity[:, None] @ cam.flatten(2)[..., None]  # [1, C, P, 1]
             grids.append(refined.view_as(cam)[0].cpu())
             flips.append(flip)
-    full = multi_scale_cams(grids, flips, (HEIGHT, WIDTH))
+    full = oracle_cams(grids, flips, (HEIGHT, WIDTH))
     return {c: full[c].numpy() for c in PRESENT}

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Row, Step, median_seconds, peak_mib
-from tests.oracles.attention_stack import softmax_maps, stack_fusion
-from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
+from oracles.attention_stack import softmax_maps, stack_fusion
+from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
 
 LAYERS, HEADS, HEAD_DIM, CLASSES = 12, 6, 64, 20
 TOKENS, BATCH = 1000, 1
@@ -32,7 +32,7 @@ def run(device: torch.device, repeats: int) -> list[Row]:
     keys = [torch.randn(shape, device=device) for _ in range(LAYERS)]
     weights = torch.rand(BATCH, LAYERS, HEADS, device=device, requires_grad=True)
     coarse = torch.rand(BATCH, CLASSES, TOKENS - CLASSES, device=device)
-    layout = Layout(CLASSES, CLASSES)
+    layout = TokenLayout(CLASSES, CLASSES)
 
     def stack() -> tuple[Tensor, Tensor]:
         maps = [softmax_maps(q, k) for q, k in zip(queries, keys, strict=True)]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from weaktr.config import DatasetParams
-from weaktr.data.check import check_dataset
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.check import check_dataset
 from weaktr.data.manifest import Manifest
 
 _DIFFERENT = 64

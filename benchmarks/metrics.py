@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Row, median_seconds, peak_mib
-from tests.oracles.class_loop import class_loop_counts
-from weaktr.metrics import ConfusionMatrix
+from oracles.class_loop import class_loop_counts
+from weaktr.metrics.confusion import ConfusionMatrix
 
 IMAGES, HEIGHT, WIDTH = 8, 375, 500
 LABELS = (21, 81)

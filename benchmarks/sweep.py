@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.measure import Row, median_seconds, peak_mib
-from tests.oracles import labels as oracle
-from weaktr.sweep import DEFAULT_THRESHOLDS, BackgroundSweep
+from oracles import labels as oracle
+from weaktr.pseudo_labels.background_sweep import DEFAULT_THRESHOLDS, BackgroundSweep
 
 HEIGHT, WIDTH, IMAGES = 375, 500, 2
 CLASSES, PRESENT = 20, (2, 9, 14)

@@ -23,21 +23,21 @@ from typing import Any
 import yaml
 
 from weaktr.files import read_json, write_json, write_text
+from weaktr.models.cam_kinds import SEEDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHAIN = ("prepare", "train-cam", "export-labels", "train-decoder", "evaluate")
+REFERENCE = "supervised reference"
 VARIANTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "tags only": ({}, CHAIN),
-    "supervised reference": ({}, ("train-decoder --supervised", "evaluate --supervised")),
+    REFERENCE: ({"decoder": {"labels_from": "data/prepared/masks.csv"}}, CHAIN[3:]),
     "plain cross-entropy": ({"decoder": {"start_value": None}}, CHAIN[3:]),
     "clipping from 0.4 on": ({"decoder": {"start_value": 0.4}}, CHAIN[3:]),
     "mean fusion": ({"cam": {"fusion": "mean"}}, CHAIN[1:]),
 }
 """Params on top of params.yaml, and the stages to run; each starts from `tags only`'s outputs."""
 STEPS = {
-    "coarse CAM (train)": ("export_labels", "miou", "coarse"),
-    "fused CAM (train)": ("export_labels", "miou", "fused"),
-    "fine CAM (train)": ("export_labels", "miou", "fine"),
+    **{f"{kind.title} (train)": ("export_labels", "miou", kind.name) for kind in SEEDS},
     "pseudo-labels (train)": ("export_labels", "miou", "pseudo_labels"),
     "decoder (val)": ("evaluate", "mean_iou"),
 }
@@ -64,12 +64,11 @@ def run_stage(command: str, folder: Path) -> None:
     subprocess.run(arguments, cwd=folder, env=environment, check=True)
 
 
-def numbers(folder: Path, supervised: bool) -> dict[str, float]:
+def numbers(folder: Path) -> dict[str, float]:
     """mIoU of every step that the folder's reports have."""
     found = {}
     for title, (stage, *keys) in STEPS.items():
-        name = f"{stage}_supervised" if supervised else stage
-        path = folder / "reports" / name / "metrics.json"
+        path = folder / "reports" / stage / "metrics.json"
         if path.is_file():
             value: Any = json.loads(path.read_text())
             for key in keys:
@@ -94,7 +93,7 @@ def measure_seed(seed: int, variants: Sequence[str], workplace: Path) -> None:
         (folder / "params.yaml").write_text(yaml.safe_dump(overlaid(base, changes)))
         for stage in stages:
             run_stage(stage, folder)
-        found = numbers(folder, supervised="--supervised" in stages[0])
+        found = numbers(folder)
         if variant == "tags only":
             metrics = json.loads((folder / "reports/prepare/metrics.json").read_text())
             found[FLOOR] = metrics["colour_floor_miou"]
@@ -123,7 +122,7 @@ def tables(results: Results) -> str:
         seeds = sorted(results.get(variant, {}))
         return spread([results[variant][seed][key] for seed in seeds]) if seeds else "not measured"
 
-    plain, supervised = results["tags only"], results.get("supervised reference", {})
+    plain, supervised = results["tags only"], results.get(REFERENCE, {})
     shares = [
         100 * plain[seed][DECODER] / supervised[seed][DECODER]
         for seed in sorted(set(plain) & set(supervised))
@@ -131,13 +130,12 @@ def tables(results: Results) -> str:
     steps = [FLOOR, *STEPS]
     lines = ["| step | mIoU (%) |", "|---|---|"]
     lines += [f"| {step} | {row('tags only', step)} |" for step in steps]
-    lines.append(
-        f"| the same decoder on true masks (val) | {row('supervised reference', DECODER)} |"
-    )
+    lines.append(f"| the same decoder on true masks (val) | {row(REFERENCE, DECODER)} |")
     if shares:
         lines.append(f"| share of it that tags alone reach (%) | {spread(shares)} |")
     lines += ["", "| ablation | " + " | ".join(STEPS) + " |", "|---" * (len(STEPS) + 1) + "|"]
-    for variant in ("tags only", *(name for name, (changes, _) in VARIANTS.items() if changes)):
+    ablations = [name for name in VARIANTS if name not in ("tags only", REFERENCE)]
+    for variant in ("tags only", *ablations):
         lines.append(f"| {variant} | " + " | ".join(row(variant, step) for step in STEPS) + " |")
     return "\n".join(lines) + "\n"
 

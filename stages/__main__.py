@@ -1,10 +1,20 @@
-"""`python -m stages STAGE`: what dvc.yaml calls. Stage modules are imported when they are run."""
+"""`python -m stages STAGE`: what dvc.yaml calls. A stage's module is imported when it is run.
 
-from functools import partial
+The commands are the stages of `dvc.yaml`, with their descriptions.
+"""
+
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
+
+from stages.common.code_digest import ROOT
+from weaktr.errors import one_sentence
+
+PIPELINE = ROOT / "dvc.yaml"
+CODE = "code"
+"""The stage that digests the code of the others."""
 
 app = typer.Typer(
     help="The stages of the pipeline, each one step of `dvc repro`.",
@@ -18,76 +28,41 @@ Device = Annotated[
     str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps. Default: runtime.device.")
 ]
 Track = Annotated[bool, typer.Option(help="Record the stage as an MLflow run.")]
-Supervised = Annotated[
-    bool, typer.Option("--supervised", help="The reference that learns from true masks.")
-]
-
-DEFAULT_PARAMS = Path("params.yaml")
 
 
-@app.command()
-def prepare(
-    params: ParamsFile = DEFAULT_PARAMS, device: Device = None, track: Track = True
-) -> None:
-    """Index the images and tags of a data set into one manifest (or generate the demo's)."""
-    from stages import prepare as stage
-    from stages.runner import run_stage
+def add_stage(name: str, description: str) -> None:
+    """Makes a command of a stage."""
 
-    run_stage("prepare", stage.run, params_file=params, device=device, track=track)
+    def command(
+        params: ParamsFile = Path("params.yaml"), device: Device = None, track: Track = True
+    ) -> None:
+        from stages.common.runner import run_stage, stage_named
 
+        with one_sentence():
+            run_stage(stage_named(name), params_file=params, device=device, track=track)
 
-@app.command()
-def train_cam(
-    params: ParamsFile = DEFAULT_PARAMS, device: Device = None, track: Track = True
-) -> None:
-    """Train the CAM network on image-level tags."""
-    from stages import train_cam as stage
-    from stages.runner import run_stage
-
-    run_stage("train_cam", stage.run, params_file=params, device=device, track=track)
+    app.command(name.replace("_", "-"), help=description)(command)
 
 
-@app.command()
-def export_labels(
-    params: ParamsFile = DEFAULT_PARAMS, device: Device = None, track: Track = True
-) -> None:
-    """Turn CAMs into one pseudo-label per training image."""
-    from stages import export_labels as stage
-    from stages.runner import run_stage
+def add_code_stage(names: list[str], description: str) -> None:
+    """Makes a command that writes one digest per stage."""
 
-    run_stage("export_labels", stage.run, params_file=params, device=device, track=track)
+    def command(output: Annotated[Path, typer.Argument()] = Path("code.json")) -> None:
+        from stages.common.code_digest import code_digest
+        from weaktr.files import write_json
 
+        with one_sentence():
+            write_json(output, {name: code_digest(f"stages.{name}") for name in names})
 
-@app.command()
-def train_decoder(
-    params: ParamsFile = DEFAULT_PARAMS,
-    device: Device = None,
-    track: Track = True,
-    supervised: Supervised = False,
-) -> None:
-    """Train the segmenter on pseudo-labels (or, for the reference, on true masks)."""
-    from stages import train_decoder as stage
-    from stages.runner import run_stage
-
-    name = "train_supervised" if supervised else "train_decoder"
-    run = partial(stage.run, supervised=supervised)
-    run_stage(name, run, params_file=params, device=device, track=track)
+    app.command(CODE, help=description)(command)
 
 
-@app.command()
-def evaluate(
-    params: ParamsFile = DEFAULT_PARAMS,
-    device: Device = None,
-    track: Track = True,
-    supervised: Supervised = False,
-) -> None:
-    """Score the segmenter and write its masks and the report."""
-    from stages import evaluate as stage
-    from stages.runner import run_stage
-
-    name = "evaluate_supervised" if supervised else "evaluate"
-    run = partial(stage.run, supervised=supervised)
-    run_stage(name, run, params_file=params, device=device, track=track)
+pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]
+for stage_name, entry in pipeline.items():
+    if stage_name == CODE:
+        add_code_stage([name for name in pipeline if name != CODE], entry["desc"])
+    else:
+        add_stage(stage_name, entry["desc"])
 
 
 if __name__ == "__main__":

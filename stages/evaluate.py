@@ -5,84 +5,71 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
-from stages.context import Context
-from stages.inputs import split_of
-from stages.paths import (
-    PREDICTIONS,
-    PREPARED,
-    SEGMENTER,
-    SUPERVISED_PREDICTIONS,
-    SUPERVISED_SEGMENTER,
-)
-from stages.summary import (
-    SUPERVISED,
-    TAGS_ONLY,
-    curves,
-    mask_notes,
-    pseudo_label_examples,
-    seed_chain,
-)
+from stages.common.paths import MASKS, PREDICTIONS, PREPARED, SEGMENTER
+from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain
+from stages.common.stage import Context, Result, Stage
 from weaktr.data.manifest import Manifest, load_masks
-from weaktr.evaluation import Prediction, evaluate
 from weaktr.files import replace_dir, replace_file, write_json
-from weaktr.metrics import SegmentationScores, scores
-from weaktr.models.store import load_model
-from weaktr.report import Example, examples_figure, save_picture, write_report
-from weaktr.submission import VOC_TEST_FOLDER, write_voc_archive
+from weaktr.metrics.scores import SegmentationScores, scores
+from weaktr.models.saving import load_model
+from weaktr.models.segmenter import Segmenter
+from weaktr.report.html import Example, examples_figure, save_picture, write_report
+from weaktr.segmentation.evaluate import Prediction, evaluate
+from weaktr.segmentation.voc_server import VOC_TEST_FOLDER, write_voc_archive
 
 EXAMPLES = 5
 
 
-def run(context: Context, *, supervised: bool = False) -> None:
+def run(context: Context) -> Result:
     """Reads the model, manifest, images and masks; writes scores, masks, tables and the report."""
     params = context.params.evaluation
     manifest = Manifest.load(PREPARED)
-    part = split_of(manifest, params.split)
+    part = manifest.require_split(params.split)
     masks = load_masks(PREPARED)
-    model_folder = SUPERVISED_SEGMENTER if supervised else SEGMENTER
-    output = SUPERVISED_PREDICTIONS if supervised else PREDICTIONS
-    model = load_model(model_folder, torch.device(context.device), kind="segmenter").model
+    model = load_model(SEGMENTER, Segmenter, context.device).model
+    supervised = Path(model.params.labels_from) == MASKS
     examples: list[Example] = []
 
     def keep(prediction: Prediction) -> None:
         if len(examples) < EXAMPLES:
             examples.append(Example(prediction.image, prediction.labels, prediction.truth))
 
-    for_server = params.split == "test"
-    with replace_dir(output) as folder:
-        mask_folder = folder / VOC_TEST_FOLDER if for_server else folder
+    with replace_dir(PREDICTIONS) as folder:
+        mask_folder = folder / VOC_TEST_FOLDER if params.voc_archive else folder
         mask_folder.mkdir(parents=True, exist_ok=True)
-        keeping = params.save_masks or for_server
+        keeping = params.save_masks or params.voc_archive
         confusion = evaluate(
             model, part, masks, params, mask_folder=mask_folder if keeping else None, on_image=keep
         )
-        if for_server:
+        if params.voc_archive:
             write_voc_archive(mask_folder, folder / "results.tgz")
 
     matrix = confusion.matrix()
-    result = scores(matrix, ("background", *manifest.classes)) if matrix.any() else None
+    names = ("background", *manifest.classes)
+    result = scores(matrix, names) if matrix.any() else None
     metrics = {"split": params.split, "images": len(part), **(result.summary() if result else {})}
     context.log({k: v for k, v in metrics.items() if isinstance(v, float)}, 0)
     write_json(context.reports / "metrics.json", metrics)
-    write_tables(context.reports, matrix, result, ("background", *manifest.classes))
+    write_tables(context.reports, matrix, result, names)
     save_picture(examples_figure(examples, "prediction"), context.reports / "examples.png")
-    upstream = SUPERVISED if supervised else TAGS_ONLY
-    chain = seed_chain(upstream)
+    chain = seed_chain(supervised)
     if result is not None:
         chain.append((f"decoder ({params.split})", result.mean_iou))
+    report = context.reports / "report.html"
     write_report(
-        context.reports / "report.html",
+        report,
         title=f"weaktr: {len(manifest.classes)} classes, {len(part)} {params.split} images",
         classes=manifest.classes,
         chain=chain,
-        notes=mask_notes(upstream),
+        notes=mask_notes(supervised),
         result=result,
         predictions=examples,
         pseudo_labels=[] if supervised else pseudo_label_examples(manifest, masks, EXAMPLES),
-        curves=curves(upstream),
+        curves=curves(("train_decoder",) if supervised else ("train_cam", "train_decoder")),
     )
+    number = f"mIoU {result.mean_iou:.1f} ({params.split})" if result else ""
+    return Result(made=f"{len(part):,} images", number=number, where=report)
 
 
 def write_tables(
@@ -103,3 +90,12 @@ def write_tables(
     for name, frame in (("per_class.csv", table), ("confusion.csv", confusion)):
         with replace_file(folder / name) as temporary:
             frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.4f")
+
+
+STAGE = Stage(
+    name="evaluate",
+    run=run,
+    sections=("evaluation",),
+    upstream=lambda params: ("prepare", "train_decoder"),
+    writes=(PREDICTIONS,),
+)

@@ -2,23 +2,20 @@
 
 import os
 
-import torch
-
-from stages.context import Context
-from stages.inputs import split_of
-from stages.paths import CAM_MODEL, CAMS, PREPARED, PSEUDO_LABELS
+from stages.common.paths import CAM_MODEL, CAMS, PREPARED, PSEUDO_LABELS
+from stages.common.stage import Context, Result, Stage
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, write_json
-from weaktr.label_export import export_labels
-from weaktr.models.store import load_model
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import load_model
+from weaktr.pseudo_labels.export import export_labels
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> Result:
     """Reads the CAM model and images, writes CAMs, label maps and, given masks, seed metrics."""
     params = context.params.labels
-    manifest = Manifest.load(PREPARED)
-    training = split_of(manifest, "train")
-    model = load_model(CAM_MODEL, torch.device(context.device), kind="cam").model
+    training = Manifest.load(PREPARED).require_split("train")
+    model = load_model(CAM_MODEL, CAMNetwork, context.device).model
     with replace_dir(CAMS) as cam_folder, replace_dir(PSEUDO_LABELS) as label_folder:
         result = export_labels(
             model,
@@ -39,3 +36,15 @@ def run(context: Context) -> None:
     }
     context.log({f"miou_{name}": value for name, value in result.miou.items()}, 0)
     write_json(context.reports / "metrics.json", metrics)
+    number = f"mIoU {result.miou['pseudo_labels']:.1f} (train)" if result.miou else ""
+    made = f"{result.images:,} pseudo-labels"
+    return Result(made=made, number=number, where=PSEUDO_LABELS)
+
+
+STAGE = Stage(
+    name="export_labels",
+    run=run,
+    sections=("labels",),
+    upstream=lambda params: ("prepare", "train_cam"),
+    writes=(PSEUDO_LABELS,),
+)

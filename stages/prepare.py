@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from stages.context import Context
-from stages.paths import GENERATED, PREPARED, RENDERED_MASKS
-from weaktr.data.check import check_dataset
-from weaktr.data.hardness import Pair, colour_miou
+from stages.common.paths import CLASSES, GENERATED, MANIFEST, MASKS, PREPARED, RENDERED_MASKS
+from stages.common.stage import Context, Result, Stage
+from weaktr.data.checks.check import check_dataset
+from weaktr.data.demo.colour_floor import Pair, colour_miou
+from weaktr.data.demo.dataset import write_shapes
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, MaskRecord, save_masks
 from weaktr.data.masks import read_mask
-from weaktr.data.shapes import write_shapes
 from weaktr.files import replace_dir, write_json
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> Result:
     """Reads the raw data, writes the manifest, the list of masks and a summary."""
     params = context.params.dataset
     if params.kind == "shapes":
@@ -39,13 +39,24 @@ def run(context: Context) -> None:
     if params.kind == "shapes":
         metrics["colour_floor_miou"] = colour_floor(report.manifest, masks)
     write_json(context.reports / "metrics.json", metrics)
+    made = f"{len(report.manifest):,} images, {len(report.manifest.classes)} classes"
+    return Result(made=made, where=MANIFEST)
 
 
 def colour_floor(manifest: Manifest, masks: Mapping[str, MaskRecord]) -> float:
     """mIoU that a per-pixel colour classifier reaches on `val` with all true masks of `train`."""
 
     def pairs(split: str) -> Iterator[Pair]:
-        for record in manifest.of_split(split).records:
+        for record in manifest.of_split(split):
             yield np.array(read_image(record.image)), read_mask(masks[record.id].mask)
 
     return colour_miou(pairs("train"), pairs("val"), len(manifest.classes) + 1)
+
+
+STAGE = Stage(
+    name="prepare",
+    run=run,
+    sections=("dataset",),
+    upstream=lambda params: (),
+    writes=(MANIFEST, CLASSES, MASKS),
+)

@@ -2,54 +2,47 @@
 
 import torch
 
-from stages.context import Context
-from stages.inputs import split_of
-from stages.paths import CAM_MODEL, PREPARED
-from stages.trainers import checkpoint_for, tracked_weights, write_curves
-from weaktr.data.datasets import TagDataset
-from weaktr.data.manifest import CLASSES_FILE, MANIFEST_FILE, Manifest
-from weaktr.data.transforms import cam_training_transform
+from stages.common.paths import CAM_MODEL, CLASSES, MANIFEST, PREPARED
+from stages.common.stage import Context, Result, Stage
+from stages.common.training import (
+    checkpoint_for,
+    tracked_weights,
+    training_settings,
+    write_curves,
+)
+from weaktr.data.manifest import Manifest
 from weaktr.files import write_json
-from weaktr.losses import cam_losses
-from weaktr.models.cam import build_cam_network
-from weaktr.models.store import save_model
-from weaktr.optim import cam_optimizer
-from weaktr.schedule import cam_schedule
-from weaktr.selection import selection_score, tag_average_precision
-from weaktr.training import train
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import save_model
+from weaktr.training.cam_optimization import cam_optimizer, cam_schedule
+from weaktr.training.cam_transform import cam_training_transform
+from weaktr.training.epoch_selection import selection_score, tag_average_precision
+from weaktr.training.loop import train
+from weaktr.training.tag_dataset import TagDataset
+from weaktr.training.tag_losses import cam_losses
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> Result:
     """Reads the manifest and images, writes the CAM model, its curves and its tag scores."""
     params, seed = context.params.cam, context.params.seed
-    device = torch.device(context.device)
     manifest = Manifest.load(PREPARED)
-    training = split_of(manifest, "train")
+    training = manifest.require_split("train")
     weights = tracked_weights(params.backbone, "cam.backbone")
     torch.manual_seed(seed)
-    model = build_cam_network(params, len(manifest.classes)).to(device)
+    model = CAMNetwork.from_params(params, len(manifest.classes)).to(context.device)
     model.set_gradient_checkpointing(context.params.runtime.activation_checkpointing)
     transform = cam_training_transform(
         params.augment, input_size=params.input_size, mean=model.mean, std=model.std
     )
-    settings = {"cam": params.model_dump(mode="json"), "seed": seed}
-    inputs = [PREPARED / MANIFEST_FILE, PREPARED / CLASSES_FILE, *weights]
-    checkpoint = checkpoint_for("train_cam", context.params.runtime, settings, inputs)
-
+    epochs = params.epochs + params.cooldown_epochs
+    checkpoint = checkpoint_for(context, STAGE.name, [MANIFEST, CLASSES, *weights])
     history = train(
         model,
         TagDataset(training, transform, seed=seed),
         lambda logits, targets: cam_losses(logits, targets).named(),
         cam_optimizer(model, params),
         lambda steps: cam_schedule(params, steps),
-        epochs=params.epochs + params.cooldown_epochs,
-        batch_size=params.batch_size,
-        accumulate=params.accumulate,
-        seed=seed,
-        device=device,
-        precision=params.precision,
-        compile_model=params.compile,
-        workers=context.params.runtime.workers,
+        training_settings(context, params, epochs=epochs),
         checkpoint=checkpoint,
         score=selection_score(params, manifest, PREPARED),
         on_epoch=lambda epoch, values: context.log(values, epoch),
@@ -65,3 +58,18 @@ def run(context: Context) -> None:
     save_model(model, CAM_MODEL, classes=manifest.classes)
     checkpoint.path.unlink(missing_ok=True)
     context.artifacts.append(CAM_MODEL)
+    split = "val" if "val_map" in metrics else "train"
+    return Result(
+        made=f"{len(history)} epochs on {len(training):,} images",
+        number=f"tag mAP {metrics[f'{split}_map']:.1f} ({split})",
+        where=CAM_MODEL,
+    )
+
+
+STAGE = Stage(
+    name="train_cam",
+    run=run,
+    sections=("cam", "seed"),
+    upstream=lambda params: ("prepare",),
+    writes=(CAM_MODEL,),
+)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from weaktr.data.check import Report
+from weaktr.data.checks.check import Report
 from weaktr.errors import UserError
 
 Break = Callable[[Path], object]

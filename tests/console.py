@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from weaktr.cli import main
-from weaktr.config import BackboneParams, CamParams, DecoderAugmentParams, DecoderParams
-from weaktr.models.cam import build_cam_network
-from weaktr.models.segmenter import Segmenter, build_segmenter
-from weaktr.models.store import save_model
+from weaktr.cli.app import main
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
+from weaktr.config.decoder import DecoderAugmentParams, DecoderParams
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import save_model
+from weaktr.models.segmenter import Segmenter
 
 CLASSES = ("cat", "dog", "cow")
 BACKBONE = BackboneParams(
@@ -38,7 +40,7 @@ def make_segmenter(backbone: BackboneParams = BACKBONE) -> Segmenter:
         layers=1,
         augment=DecoderAugmentParams(short_side=32),
     )
-    return build_segmenter(params, len(CLASSES) + 1).eval()
+    return Segmenter.from_params(params, len(CLASSES)).eval()
 
 
 def save_segmenter(folder: Path) -> Path:
@@ -51,5 +53,5 @@ def save_cam_network(folder: Path) -> Path:
     """A CAM network with random weights."""
     torch.manual_seed(0)
     params = CamParams(backbone=BACKBONE, input_size=32, reduction=2, feat_reduction=2)
-    save_model(build_cam_network(params, len(CLASSES)), folder, classes=CLASSES)
+    save_model(CAMNetwork.from_params(params, len(CLASSES)), folder, classes=CLASSES)
     return folder

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.oracles.attention_stack import softmax_maps, stack_fusion
+from oracles.attention_stack import softmax_maps, stack_fusion
 from weaktr.models import attention_maps
-from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
+from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
 
 B, L, H, P, d = 2, 3, 2, 5, 4
-LAYOUTS = [Layout(3, 3), Layout(3, 5), Layout(0, 0)]
+LAYOUTS = [TokenLayout(3, 3), TokenLayout(3, 5), TokenLayout(0, 0)]
 
 
-def make(layout: Layout, dtype: torch.dtype = torch.float64) -> tuple[Tensor, list, list]:
+def make(layout: TokenLayout, dtype: torch.dtype = torch.float64) -> tuple[Tensor, list, list]:
     generator = torch.Generator().manual_seed(0)
     shape = (B, H, layout.prefix + P, d)
     queries, keys = (
@@ -22,7 +22,9 @@ def make(layout: Layout, dtype: torch.dtype = torch.float64) -> tuple[Tensor, li
     return torch.rand(B, L, H, generator=generator, dtype=dtype), queries, keys
 
 
-def stacked(weights: Tensor, queries: list, keys: list, layout: Layout) -> tuple[Tensor, Tensor]:
+def stacked(
+    weights: Tensor, queries: list, keys: list, layout: TokenLayout
+) -> tuple[Tensor, Tensor]:
     maps = [softmax_maps(q, k) for q, k in zip(queries, keys, strict=True)]
     return stack_fusion(weights.mT.flatten(1), maps, *layout)
 
@@ -35,7 +37,7 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_fused_maps_equal_the_stack(layout: Layout) -> None:
+def test_fused_maps_equal_the_stack(layout: TokenLayout) -> None:
     weights, queries, keys = make(layout)
     for ours, oracle in zip(
         fuse_attention(weights, queries, keys, layout),
@@ -46,7 +48,7 @@ def test_fused_maps_equal_the_stack(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_weight_gradient(layout: Layout, chunk: int) -> None:
+def test_weight_gradient(layout: TokenLayout, chunk: int) -> None:
     weights, queries, keys = make(layout)
     weights.requires_grad_()
     if chunk == 25:  # numerical differences take their time
@@ -68,7 +70,7 @@ def test_queries_and_keys_get_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_marginals(layout: Layout) -> None:
+def test_marginals(layout: TokenLayout) -> None:
     _, queries, keys = make(layout)
     maps = softmax_maps(queries[0], keys[0])
     C, prefix = layout
@@ -93,7 +95,7 @@ def test_half_precision_accumulates_in_float32() -> None:
 
 def test_no_map_is_kept() -> None:
     """What the fused map keeps for its backward is queries, keys and weights."""
-    layout = Layout(3, 3)
+    layout = TokenLayout(3, 3)
     weights, queries, keys = make(layout)
     weights.requires_grad_()
     kept: list[Tensor] = []

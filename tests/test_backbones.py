@@ -7,12 +7,13 @@ import timm
 import torch
 from torch import Tensor
 
-from weaktr.config import BackboneParams, CamParams
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
 from weaktr.errors import UserError
 from weaktr.models.attention import run_attention, run_block
-from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
+from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
 from weaktr.models.backbone import Backbone, build_backbone
-from weaktr.models.cam import CAMNetwork, build_cam_network
+from weaktr.models.cam_network import CAMNetwork
 
 BACKBONES = [
     "deit_tiny_patch16_224",
@@ -42,7 +43,7 @@ def params(name: str, **overrides: object) -> BackboneParams:
 def cam_network(name: str) -> CAMNetwork:
     torch.manual_seed(0)
     section = CamParams(backbone=params(name), reduction=2, drop_path=0.0)
-    return build_cam_network(section, CLASSES).eval()
+    return CAMNetwork.from_params(section, CLASSES).eval()
 
 
 def encoder(name: str, **overrides: object) -> Backbone:
@@ -87,11 +88,11 @@ def test_attention_rows_sum_to_one(name: str) -> None:
     tokens, ropes, _ = backbone.embed(image(backbone))
     _, record = backbone.run_layer(0, tokens, ropes[0])
     query, key = record.query, record.key
-    whole = Layout(0, 0)
+    whole = TokenLayout(0, 0)
     weights = torch.full((2, 1, backbone.num_heads), 1.0)
     _, mean = fuse_attention(weights, [query], [key], whole)
     torch.testing.assert_close(mean.sum(dim=-1), torch.ones(mean.shape[:2]))
-    layout = Layout(CLASSES, backbone.num_prefix_tokens)
+    layout = TokenLayout(CLASSES, backbone.num_prefix_tokens)
     _, patches = fuse_attention(weights, [query], [key], layout)
     torch.testing.assert_close(patches, mean[:, layout.prefix :, layout.prefix :])
     assert (patches.sum(dim=-1) < 1).all()

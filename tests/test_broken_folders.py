@@ -13,8 +13,8 @@ from PIL import Image
 
 from tests.broken_data import Break, assert_found, table
 from tests.tiny_data import striped_mask, write_image
-from weaktr.config import DatasetParams
-from weaktr.data.check import check_dataset
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import write_mask
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests.broken_data import Break, assert_found, table
 from tests.tiny_data import write_coco, write_voc
-from weaktr.config import DatasetParams
-from weaktr.data.check import check_dataset
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.check import check_dataset
 
 CAT, DOG = 8, 12
 

@@ -5,17 +5,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.oracles.attention_stack import stacked_forward
-from weaktr.config import BackboneParams, CamParams
+from oracles.attention_stack import stacked_forward
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
 from weaktr.errors import UserError
-from weaktr.models.cam import CAMLogits, CAMNetwork, build_cam_network
+from weaktr.models.cam_network import CAMLogits, CAMNetwork
 
 
 def build(name: str = "deit_tiny_patch16_224", classes: int = 4, **overrides: object) -> CAMNetwork:
     torch.manual_seed(0)
     backbone = BackboneParams(name=name, weights="none", depth=3)
     section = CamParams(backbone=backbone, **{"reduction": 2, "drop_path": 0.0, **overrides})
-    return build_cam_network(section, classes)
+    return CAMNetwork.from_params(section, classes)
 
 
 def batch(side: int = 64) -> tuple[Tensor, Tensor]:

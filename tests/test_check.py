@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from tests.tiny_data import striped_mask, write_folder, write_image, write_voc
-from weaktr.config import DatasetParams
+from weaktr.config.dataset import DatasetParams
 from weaktr.data import parallel
-from weaktr.data.check import check_dataset
+from weaktr.data.checks.check import check_dataset
+from weaktr.data.checks.summary import tables
 from weaktr.data.masks import write_mask
-from weaktr.data.summary import tables
 from weaktr.errors import UserError
 
 SOUND = {
@@ -155,7 +155,7 @@ def test_no_torch_is_imported():
     import sys
 
     code = (
-        "import sys, weaktr.data.check; "
+        "import sys, weaktr.data.checks.check; "
         "sys.exit(bool({'torch', 'pandas', 'mlflow', 'pycocotools'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -10,9 +10,9 @@ from PIL import Image
 from tests.console import CLASSES, save_cam_network, save_segmenter, weaktr
 from tests.golden_cases import load_case
 from tests.tiny_data import write_folder, write_image
-from weaktr.class_lists import class_list
-from weaktr.cli import app
+from weaktr.cli.app import app
 from weaktr.data.masks import read_mask
+from weaktr.data.readers.class_lists import class_list
 from weaktr.files import read_json
 
 COMMANDS = ("check-data", "predict", "cam", "export", "import-checkpoint", "register")
@@ -33,7 +33,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("module", ["weaktr.cli", "stages.__main__"])
+@pytest.mark.parametrize("module", ["weaktr.cli.app", "stages.__main__"])
 def test_help_loads_nothing_heavy(module: str) -> None:
     code = (
         f"import sys; from {module} import app\n"
@@ -192,14 +192,15 @@ def test_cam_takes_names_with_dollar_signs_as_they_are(cam_network: Path) -> Non
 
 
 def test_head_weights_that_are_almost_equal_look_so() -> None:
-    from weaktr.cam_picture import COLUMNS, ClassMaps, cam_figure
+    from weaktr.models.cam_kinds import CAM_KINDS
+    from weaktr.report.cam_picture import ClassMaps, cam_figure
 
     weights = np.full((2, 3), 0.9999, np.float32)
     weights[0, 0] = 0.9998
     seen = ClassMaps(
         np.zeros((16, 16, 3), np.uint8),
         np.ones(1, np.float32),
-        {name: np.eye(2, dtype=np.float32)[None] for name in COLUMNS},
+        [np.eye(2, dtype=np.float32)[None] for _ in CAM_KINDS],
         weights,
     )
     figure = cam_figure(seen, ["cat"], [0], "x.jpg")

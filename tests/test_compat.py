@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from tests.golden_cases import load_case
-from weaktr.compat import import_checkpoint
-from weaktr.config import BackboneParams, CamParams, DecoderParams
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
+from weaktr.config.decoder import DecoderParams
+from weaktr.convert.released import import_checkpoint
+from weaktr.convert.released_names import COCO_CATEGORIES
 from weaktr.errors import UserError
-from weaktr.models.cam import CAMNetwork, build_cam_network
-from weaktr.models.segmenter import build_segmenter
-from weaktr.models.store import load_model
-from weaktr.published import COCO_CATEGORIES
+from weaktr.models.any_network import load_any_model
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.segmenter import Segmenter
 
 VOC = tuple(f"voc {i}" for i in range(1, 21))
 COCO = tuple(f"coco {i}" for i in COCO_CATEGORIES)
@@ -66,14 +68,14 @@ def cam_network(classes: int, **changes: Any) -> CAMNetwork:
     torch.manual_seed(0)
     backbone = BackboneParams(name="deit_small_patch16_224", weights="none", **SIZES)
     params = CamParams(backbone=backbone, input_size=64, reduction=1, feat_reduction=4, **changes)
-    return build_cam_network(params, classes).eval()
+    return CAMNetwork.from_params(params, classes).eval()
 
 
 def segmenter(labels: int, name: str = "vit_small_patch16_384", **sizes: Any) -> torch.nn.Module:
     torch.manual_seed(0)
     backbone = BackboneParams(name=name, weights="none", **(sizes or SIZES))
     params = DecoderParams(backbone=backbone, crop_size=64, region=32)
-    return build_segmenter(params, labels).eval()
+    return Segmenter.from_params(params, labels - 1).eval()
 
 
 def shake(model: torch.nn.Module) -> None:
@@ -95,7 +97,7 @@ def test_golden_cam_checkpoint(name: str, pool: Any, tmp_path: Path) -> None:
     assert imported.kind == "cam"
     assert imported.dropped.keys() == {"norm.weight", "norm.bias"}
     assert imported.dropped.keys() | imported.renamed.keys() == case.state.keys()
-    loaded = load_model(tmp_path / "m")
+    loaded = load_any_model(tmp_path / "m")
     assert loaded.classes == tuple(classes)
     inputs = case.tensors["x"]
     maps = loaded.model.maps(inputs)
@@ -120,7 +122,7 @@ def test_voc_checkpoint_round_trip(kind: str, tmp_path: Path) -> None:
         backbone=None if kind == "cam" else backbone,
     )
     assert imported.kind == kind
-    loaded = load_model(tmp_path / "model")
+    loaded = load_any_model(tmp_path / "model")
     for name, tensor in model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[name], tensor), name
     x = torch.randn(2, 3, 64, 80)
@@ -141,7 +143,7 @@ def test_coco_cam_checkpoint_maps_90_places_to_80_classes(tmp_path: Path) -> Non
     shake(model)
     torch.save({"model": released(model, "cam")}, tmp_path / "coco.pth")
     import_checkpoint(tmp_path / "coco.pth", tmp_path / "model", classes=COCO)
-    loaded = load_model(tmp_path / "model").model
+    loaded = load_any_model(tmp_path / "model").model
     places = [i - 1 for i in COCO_CATEGORIES]
     x = torch.randn(2, 3, 64, 80)
     for ours, theirs in zip(loaded(x), model(x), strict=True):
@@ -158,7 +160,7 @@ def test_coco_decoder_checkpoint_maps_91_places_to_81_labels(tmp_path: Path) -> 
     torch.save({"model": released(model, "segmenter")}, tmp_path / "coco.pth")
     backbone = BackboneParams(name="vit_small_patch16_384", num_heads=2)
     import_checkpoint(tmp_path / "coco.pth", tmp_path / "model", classes=COCO, backbone=backbone)
-    loaded = load_model(tmp_path / "model").model
+    loaded = load_any_model(tmp_path / "model").model
     x = torch.randn(2, 3, 50, 64)
     torch.testing.assert_close(loaded(x), model(x)[:, [0, *COCO_CATEGORIES]])
 
@@ -198,7 +200,7 @@ def test_variant_file_names_the_encoder(
     assert imported.params.backbone.name == timm_name
     native_patch = 16 if "384" in timm_name else 14
     assert imported.params.backbone.patch_size == (None if native_patch == 16 else 16)
-    loaded = load_model(tmp_path / "model").model
+    loaded = load_any_model(tmp_path / "model").model
     assert loaded.mean == model.mean
     x = torch.randn(1, 3, 64, 64)
     torch.testing.assert_close(loaded(x), model(x))
@@ -305,5 +307,5 @@ def test_scores_written_with_numpy_1_are_read(tmp_path: Path) -> None:
                 content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
             target.writestr(item, content)
     import_checkpoint(old, tmp_path / "model", classes=VOC)
-    loaded = load_model(tmp_path / "model").model
+    loaded = load_any_model(tmp_path / "model").model
     assert torch.equal(loaded.head.weight, model.head.weight)

@@ -2,7 +2,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from weaktr.config import Params, load_params, parse_params
+from weaktr.config.load import load_params, parse_params
+from weaktr.config.params import Params
 from weaktr.errors import UserError
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from weaktr.config import CrfParams
-from weaktr.crf import dense_crf, refine_with_crf
+from weaktr.config.crf import CrfParams
+from weaktr.crf.dense_crf import dense_crf, refine_with_crf
 from weaktr.errors import UserError
 
 PYDENSECRF = CrfParams(backend="pydensecrf")
@@ -110,7 +110,7 @@ def test_marginals_sharpen_the_labels(backend: Any) -> None:
 def test_void_is_pydensecrfs_unsure() -> None:
     from pydensecrf.utils import unary_from_labels
 
-    from weaktr.crf import _unary
+    from weaktr.crf.dense_crf import _unary
 
     _, labels = scene()
     labels[:9] = 255

@@ -7,17 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
-from weaktr.config import CamAugmentParams, DecoderAugmentParams
-from weaktr.data.datasets import EpochSampler, MaskDataset, TagDataset, seeded, training_loader
+from weaktr.config.cam import CamAugmentParams
+from weaktr.config.decoder import DecoderAugmentParams
 from weaktr.data.manifest import Manifest, Record
-from weaktr.data.masks import VOID, write_mask
-from weaktr.data.transforms import (
-    SegmentationTransform,
-    cam_training_transform,
-    distort_colours,
-    to_tensor,
-)
+from weaktr.data.masks import write_mask
 from weaktr.errors import UserError
+from weaktr.labels import VOID
+from weaktr.training.cam_transform import cam_training_transform, to_tensor
+from weaktr.training.decoder_transform import SegmentationTransform, distort_colours
+from weaktr.training.mask_dataset import MaskDataset
+from weaktr.training.sampling import EpochSampler, seeded, training_loader
+from weaktr.training.tag_dataset import TagDataset
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
 AUGMENT = DecoderAugmentParams(short_side=24, ratio_min=0.5, ratio_max=2.0)

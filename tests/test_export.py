@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.console import CLASSES, make_segmenter
-from weaktr.config import BackboneParams
+from weaktr.config.backbone import BackboneParams
+from weaktr.convert.onnx import NormalizedSegmenter, compare, export_onnx
 from weaktr.errors import UserError
 from weaktr.models.segmenter import Segmenter
-from weaktr.onnx_export import NormalizedSegmenter, compare, export_onnx
 
 SIZES = {"patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2}
 
@@ -37,7 +37,7 @@ def test_onnx_gives_the_torch_models_logits(
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
     facts = session.get_modelmeta().custom_metadata_map
-    assert json.loads(facts["weaktr.labels"]) == ["background", *CLASSES]
+    assert json.loads(facts["weaktr.pseudo_labels.multi_scale_cam"]) == ["background", *CLASSES]
     for shape in ((2, 3, 37, 50), (1, 3, 5, 90)):  # sizes that the patch does not divide
         images = np.random.default_rng(0).random(shape, np.float32)
         (logits,) = session.run(["logits"], {"images": images})

@@ -9,10 +9,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from tests.golden_cases import GoldenCase, load_case
-from weaktr.config import CamParams
+from weaktr.config.cam import CamParams
+from weaktr.models.attention_fusion import AdaptiveAttentionFusion
 from weaktr.models.backbone import Backbone
-from weaktr.models.cam import CAMNetwork
-from weaktr.models.fusion import AdaptiveAttentionFusion
+from weaktr.models.cam_network import CAMNetwork
 
 CASES = ["cam_nonsquare_avg", "cam_square_max", "cam_square_resized_p8"]
 RENAMES = {

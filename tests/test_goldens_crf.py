@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.golden_cases import GoldenCase, load_case
-from weaktr.config import CrfParams
-from weaktr.crf import dense_crf
+from weaktr.config.crf import CrfParams
+from weaktr.crf.dense_crf import dense_crf
 
 CASES = [
     "crf_label_coco_3",

@@ -9,22 +9,23 @@ import pytest
 import torch
 
 from tests.golden_cases import GoldenCase, load_case
-from weaktr.compat import import_checkpoint
-from weaktr.config import BackboneParams
-from weaktr.inference import (
+from weaktr.config.backbone import BackboneParams
+from weaktr.convert.released import import_checkpoint
+from weaktr.convert.released_names import convert_state
+from weaktr.metrics.confusion import ConfusionMatrix
+from weaktr.metrics.scores import scores
+from weaktr.models.any_network import load_any_model
+from weaktr.models.segmenter import Segmenter
+from weaktr.segmentation.sliding_window import (
+    InferenceSettings,
     ScaleLogits,
-    Windows,
     enlarged_size,
     mean_probabilities,
     network_passes,
     window_starts,
 )
-from weaktr.losses import ClippedCrossEntropy
-from weaktr.metrics import ConfusionMatrix, scores
-from weaktr.models.segmenter import Segmenter
-from weaktr.models.store import load_model
-from weaktr.published import convert_state
-from weaktr.schedule import PolynomialSchedule
+from weaktr.training.clipped_cross_entropy import ClippedCrossEntropy
+from weaktr.training.schedules import PolynomialSchedule
 
 
 def released_segmenter(case: GoldenCase, folder: Path) -> Segmenter:
@@ -38,7 +39,7 @@ def released_segmenter(case: GoldenCase, folder: Path) -> Segmenter:
         backbone=BackboneParams(name="vit_small_patch16_384", num_heads=case.hyper["n_heads"]),
         decoder_heads=case.hyper["dec_heads"],
     )
-    model = load_model(folder / "model").model
+    model = load_any_model(folder / "model").model
     assert isinstance(model, Segmenter)
     return model
 
@@ -99,7 +100,7 @@ def test_sliding_window_inference_equals_published(window_batch: int, tmp_path: 
     case = load_case("sliding_inference")
     model = released_segmenter(case, tmp_path)
     side, stride = case.hyper["window_size"], case.hyper["window_stride"]
-    windows = Windows(window=side, stride=stride, batch=window_batch)
+    settings = InferenceSettings(window=side, stride=stride, batch=window_batch)
     flips = case.tensors["flip"].bool().tolist()
     inputs = [(case.tensors[f"im.{i}"], flip) for i, flip in enumerate(flips)]
     for (image, _), resized, count in zip(
@@ -111,7 +112,7 @@ def test_sliding_window_inference_equals_published(window_batch: int, tmp_path: 
         assert len(starts[0]) * len(starts[1]) == count
 
     size = tuple(case.hyper["ori_shape"])
-    passes: list[ScaleLogits] = list(network_passes(model, inputs, windows))
+    passes: list[ScaleLogits] = list(network_passes(model, inputs, settings))
     probabilities = mean_probabilities(passes, size)[0]
     case.check("prob", probabilities)
     case.check("prob_single", mean_probabilities(passes[:1], size)[0])
@@ -166,7 +167,7 @@ def test_scores_equal_published() -> None:
     result = scores(confusion.matrix(), tuple("abcdef"))
     golden = case.tensors["iou"]
     torch.testing.assert_close(
-        torch.from_numpy(result.iou).float(), golden, rtol=1e-6, atol=0, equal_nan=True
+        torch.from_numpy(result.per_class["iou"]).float(), golden, rtol=1e-6, atol=0, equal_nan=True
     )
     summary = result.summary()
     names = ("iou", "false_positive", "false_negative", "precision", "recall")

@@ -5,23 +5,18 @@ import pytest
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
+from oracles.labels import first_dip
 from tests.golden_cases import GoldenCase, load_case
-from tests.oracles.labels import first_dip
 from tests.test_goldens_cam import build
-from weaktr.labels import (
-    FINE,
-    FUSED,
-    CAMKind,
-    cam_to_label,
-    patch_cams,
-    refine_multi_scale,
-    scaled_input,
-)
-from weaktr.metrics import scores
-from weaktr.models.cam import CAMNetwork
-from weaktr.sweep import BackgroundSweep
+from weaktr.metrics.scores import scores
+from weaktr.models.cam_kinds import FINE, FUSED, CAMKind
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.pseudo_labels.background import cam_to_label
+from weaktr.pseudo_labels.background_sweep import BackgroundSweep
+from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, patch_cams, scaled_input
 
-KINDS = {"cam": FINE, "cam_norefine": FUSED, "cam_patchcam": CAMKind("coarse", affinity=True)}
+REFINED = CAMKind("refined", "", "affinity × coarse", lambda maps: maps.propagate(maps.coarse))
+KINDS = {"cam": FINE, "cam_norefine": FUSED, "cam_patchcam": REFINED}
 
 
 def refiner(case: GoldenCase) -> CAMNetwork:
@@ -54,7 +49,7 @@ def test_multi_scale_refinement(name: str) -> None:
     case = load_case("refine_ms")
     image = case.tensors["image"].numpy().astype(np.uint8)
     present = case.tensors["target"][0].nonzero().flatten().tolist()
-    ((cams,),) = refine_multi_scale(
+    ((cams,),) = multi_scale_cams(
         refiner(case), [image], [present], scales=case.hyper["scales"], kinds=[KINDS[name]]
     )
     assert list(cams.classes) == case.tensors["keys"].tolist()

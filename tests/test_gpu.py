@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from tests.tiny import run_stages, tiny_params, write_params
-from weaktr.config import BackboneParams, CamParams, CrfParams
-from weaktr.crf import dense_crf
-from weaktr.metrics import ConfusionMatrix
-from weaktr.models.attention_maps import Layout, attention_marginals, fuse_attention
-from weaktr.models.cam import CAMNetwork, build_cam_network
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
+from weaktr.config.crf import CrfParams
+from weaktr.crf.dense_crf import dense_crf
+from weaktr.metrics.confusion import ConfusionMatrix
+from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
+from weaktr.models.cam_network import CAMNetwork
 
 pytestmark = [
     pytest.mark.gpu,
@@ -35,12 +37,12 @@ def small_network() -> CAMNetwork:
         name="vit_tiny_patch16_224", weights="none", embed_dim=48, depth=3, num_heads=3
     )
     params = CamParams(backbone=backbone, input_size=64, reduction=3, feat_reduction=4)
-    return build_cam_network(params, num_classes=5)
+    return CAMNetwork.from_params(params, num_classes=5)
 
 
 def test_fusion_and_its_gradient() -> None:
     generator = torch.Generator().manual_seed(0)
-    layout = Layout(classes=4, prefix=6)
+    layout = TokenLayout(classes=4, prefix=6)
     weights = torch.rand(2, 3, 2, generator=generator)
     queries, keys = ([torch.randn(2, 2, 70, 16, generator=generator)] * 3 for _ in range(2))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.tiny_data import write_image
 from weaktr.errors import UserError
-from weaktr.image_paths import LONGEST_NAME, SUFFIXES, find_images, output_names
+from weaktr.predict.image_paths import LONGEST_NAME, SUFFIXES, find_images, output_names
 
 PARTS = st.text(alphabet="aAéb.-_ 😀/jpgn", min_size=1, max_size=12).map(
     lambda text: text.strip("/").replace("//", "/")

@@ -6,10 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from weaktr.config import BackboneParams, DecoderParams, EvaluationParams
-from weaktr.inference import (
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.decoder import DecoderParams
+from weaktr.config.evaluation import EvaluationParams
+from weaktr.models.segmenter import Segmenter
+from weaktr.segmentation.sliding_window import (
+    InferenceSettings,
     ScaleLogits,
-    Windows,
     best_labels,
     enlarged_size,
     mean_probabilities,
@@ -22,7 +25,6 @@ from weaktr.inference import (
     sliding_window_probabilities,
     window_starts,
 )
-from weaktr.models.segmenter import build_segmenter
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
@@ -79,7 +81,7 @@ def test_windows_do_not_matter_to_a_pointwise_model(
     pointwise: Pointwise, height: int, width: int
 ) -> None:
     x = torch.randn(2, 3, height, width)
-    logits = sliding_window_logits(pointwise, x, Windows(window=12, stride=5))
+    logits = sliding_window_logits(pointwise, x, InferenceSettings(window=12, stride=5))
     torch.testing.assert_close(logits, pointwise(x))
 
 
@@ -93,7 +95,7 @@ def test_overlaps_are_averaged_against_a_loop(contextual: Contextual) -> None:
                 total[b, :, top : top + 10, left : left + 10] += contextual(crop)[0].detach()
             count[top : top + 10, left : left + 10] += 1
     # One window a pass: the model's answer depends on what else is in its batch.
-    logits = sliding_window_logits(contextual, x, Windows(window=10, stride=4, batch=1))
+    logits = sliding_window_logits(contextual, x, InferenceSettings(window=10, stride=4, batch=1))
     torch.testing.assert_close(logits, total / count)
 
 
@@ -101,10 +103,12 @@ def test_overlaps_are_averaged_against_a_loop(contextual: Contextual) -> None:
 def test_any_window_batch_gives_the_same(pointwise: Pointwise, batch: int) -> None:
     """The published code takes a batch of exactly two for two outputs."""
     x = images(2, 20, 26)
-    expected = sliding_window_probabilities(pointwise, x, Windows(window=12, stride=8, batch=6))
+    expected = sliding_window_probabilities(
+        pointwise, x, InferenceSettings(window=12, stride=8, batch=6)
+    )
     pointwise.batches.clear()
-    windows = Windows(window=12, stride=8, batch=batch)
-    actual = sliding_window_probabilities(pointwise, x, windows)
+    settings = InferenceSettings(window=12, stride=8, batch=batch)
+    actual = sliding_window_probabilities(pointwise, x, settings)
     torch.testing.assert_close(actual, expected)
     # 2 x 3 windows of two images and their mirror images.
     assert sum(pointwise.batches) == 24
@@ -115,7 +119,7 @@ def test_two_labels_are_not_two_outputs() -> None:
     torch.manual_seed(0)
     model = Pointwise(labels=2).eval()
     probabilities = sliding_window_probabilities(
-        model, images(1, 9, 11), Windows(window=8, stride=8)
+        model, images(1, 9, 11), InferenceSettings(window=8, stride=8)
     )
     assert probabilities.shape == (1, 2, 9, 11)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 9, 11))
@@ -123,23 +127,23 @@ def test_two_labels_are_not_two_outputs() -> None:
 
 def test_flips_are_undone(contextual: Contextual) -> None:
     x = images(1, 12, 12)
-    windows = Windows(window=12, stride=12, batch=1)
+    settings = InferenceSettings(window=12, stride=12, batch=1)
     inputs = ((x.permute(0, 3, 1, 2) / 255) - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(
         STD
     ).view(3, 1, 1)
     straight = contextual(inputs).softmax(1)
     mirrored = contextual(inputs.flip(-1)).flip(-1).softmax(1)
-    actual = sliding_window_probabilities(contextual, x, windows)
+    actual = sliding_window_probabilities(contextual, x, settings)
     torch.testing.assert_close(actual, (straight + mirrored) / 2)
     assert (straight - mirrored).abs().max() > 1e-3
 
 
 def test_a_batch_is_its_images(pointwise: Pointwise) -> None:
     x = images(3, 15, 21)
-    windows = Windows(window=10, stride=6, scales=(0.75, 1.5))
-    together = sliding_window_probabilities(pointwise, x, windows)
+    settings = InferenceSettings(window=10, stride=6, scales=(0.75, 1.5))
+    together = sliding_window_probabilities(pointwise, x, settings)
     for i in range(3):
-        alone = sliding_window_probabilities(pointwise, x[i : i + 1], windows)
+        alone = sliding_window_probabilities(pointwise, x[i : i + 1], settings)
         torch.testing.assert_close(together[i : i + 1], alone)
 
 
@@ -164,16 +168,16 @@ def test_small_images_are_enlarged_to_the_window() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (200, 2), (8, 8)])
 def test_odd_shapes_work(pointwise: Pointwise, shape: tuple[int, int]) -> None:
-    windows = Windows(window=16, stride=12, scales=(0.5, 1.0, 1.25))
-    labels, confidence = sliding_window_labels(pointwise, images(1, *shape), windows)
+    settings = InferenceSettings(window=16, stride=12, scales=(0.5, 1.0, 1.25))
+    labels, confidence = sliding_window_labels(pointwise, images(1, *shape), settings)
     assert labels.shape == confidence.shape == (1, *shape)
     assert confidence.isfinite().all()
 
 
 def test_inputs_are_resampled_in_grey_levels_and_normalised() -> None:
     x = images(1, 10, 14)
-    windows = Windows(window=4, stride=4, scales=(0.6,), flip=False)
-    ((inputs, flipped),) = scaled_inputs(x, windows, mean=MEAN, std=STD)
+    settings = InferenceSettings(window=4, stride=4, scales=(0.6,), flip=False)
+    ((inputs, flipped),) = scaled_inputs(x, settings, mean=MEAN, std=STD)
     assert not flipped
     levels = F.interpolate(x.permute(0, 3, 1, 2).float(), (6, 8), mode="bilinear").round()
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
@@ -184,10 +188,12 @@ def test_labels_in_bands_are_the_argmax(
     pointwise: Pointwise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = images(2, 23, 31)
-    windows = Windows(window=12, stride=9, scales=(0.7, 1.3))
-    probabilities = sliding_window_probabilities(pointwise, x, windows)
-    monkeypatch.setattr("weaktr.inference.BAND", 4 * 2 * 3 * 31)  # four rows at a time
-    labels, confidence = sliding_window_labels(pointwise, x, windows)
+    settings = InferenceSettings(window=12, stride=9, scales=(0.7, 1.3))
+    probabilities = sliding_window_probabilities(pointwise, x, settings)
+    monkeypatch.setattr(
+        "weaktr.segmentation.sliding_window.BAND", 4 * 2 * 3 * 31
+    )  # four rows at a time
+    labels, confidence = sliding_window_labels(pointwise, x, settings)
     torch.testing.assert_close(confidence, probabilities.amax(1))
     top = probabilities.topk(2, dim=1).values
     clear = top[:, 0] - top[:, 1] > 1e-5
@@ -224,19 +230,21 @@ def test_early_masks_join_with_their_weight() -> None:
         depth=1,
         num_heads=2,
     )
-    model = build_segmenter(DecoderParams(backbone=backbone, crop_size=24, region=8), 4).eval()
+    model = Segmenter.from_params(
+        DecoderParams(backbone=backbone, crop_size=24, region=8), 3
+    ).eval()
     torch.nn.init.normal_(model.decoder.class_embedding)
     x = images(1, 24, 30)
-    windows = Windows(window=24, stride=16, scales=(1.0, 1.5), batch=3)
+    settings = InferenceSettings(window=24, stride=16, scales=(1.0, 1.5), batch=3)
     last = model.decoder.blocks[-1]
-    final = sliding_window_probabilities(model, x, windows)
+    final = sliding_window_probabilities(model, x, settings)
     model.decoder.blocks[-1] = nn.Identity()
-    early = sliding_window_probabilities(model, x, windows)
+    early = sliding_window_probabilities(model, x, settings)
     model.decoder.blocks[-1] = last
     assert (early - final).abs().max() > 1e-3
-    both = sliding_window_probabilities(model, x, replace(windows, early_weight=0.8))
+    both = sliding_window_probabilities(model, x, replace(settings, early_weight=0.8))
     torch.testing.assert_close(both, (0.8 * early + final) / 1.8)
-    _, confidence = sliding_window_labels(model, x, replace(windows, early_weight=0.8))
+    _, confidence = sliding_window_labels(model, x, replace(settings, early_weight=0.8))
     torch.testing.assert_close(confidence, both.amax(1))
 
 
@@ -247,10 +255,10 @@ def test_no_scale_is_refused() -> None:
 
 def test_passes_are_made_one_scale_at_a_time(pointwise: Pointwise) -> None:
     """A scale's logits are gone before the next scale's are made."""
-    windows = Windows(window=8, stride=8, scales=(1.0, 1.5, 2.0))
-    inputs = scaled_inputs(images(1, 16, 16), windows, mean=MEAN, std=STD)
+    settings = InferenceSettings(window=8, stride=8, scales=(1.0, 1.5, 2.0))
+    inputs = scaled_inputs(images(1, 16, 16), settings, mean=MEAN, std=STD)
     alive: list[weakref.ref[Tensor]] = []
-    for step in network_passes(pointwise, inputs, windows):
+    for step in network_passes(pointwise, inputs, settings):
         alive = [ref for ref in alive if ref() is not None]
         assert len(alive) <= 2  # a scale and its mirror image
         alive.append(weakref.ref(step.logits))
@@ -258,16 +266,18 @@ def test_passes_are_made_one_scale_at_a_time(pointwise: Pointwise) -> None:
 
 def test_windows_follow_params() -> None:
     params = EvaluationParams(window=96, stride=64, scales=(0.5, 1.0), flip=False, short_side=100)
-    expected = Windows(window=96, stride=64, short_side=100, scales=(0.5, 1.0), flip=False, batch=8)
-    assert Windows.of(params) == expected
+    expected = InferenceSettings(
+        window=96, stride=64, short_side=100, scales=(0.5, 1.0), flip=False, batch=8
+    )
+    assert InferenceSettings.of(params) == expected
 
 
 @pytest.mark.parametrize("size", [(20, 30), (3, 40)])
 def test_logits_are_counted_as_they_are_made(size: tuple[int, int], pointwise: Pointwise) -> None:
-    plain = Windows(window=16, stride=10, scales=(0.5, 1.7), flip=False)
-    for windows in (plain, replace(plain, flip=True), replace(plain, short_side=18)):
-        inputs = scaled_inputs(images(2, *size), windows, mean=MEAN, std=STD)
-        made = sum(one.logits.numel() for one in network_passes(pointwise, inputs, windows))
-        assert 2 * num_logits(size, windows, 3) == made
+    plain = InferenceSettings(window=16, stride=10, scales=(0.5, 1.7), flip=False)
+    for settings in (plain, replace(plain, flip=True), replace(plain, short_side=18)):
+        inputs = scaled_inputs(images(2, *size), settings, mean=MEAN, std=STD)
+        made = sum(one.logits.numel() for one in network_passes(pointwise, inputs, settings))
+        assert 2 * num_logits(size, settings, 3) == made
     early = replace(plain, early_weight=0.8)
     assert num_logits(size, early, 3) == 2 * num_logits(size, plain, 3)

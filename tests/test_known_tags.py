@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from weaktr.errors import UserError
-from weaktr.known_tags import read_known_tags
+from weaktr.predict.known_tags import read_known_tags
 
 CLASSES = ("cat", "dog", "cow")
 IMAGES = [Path("photos/a/x.jpg"), Path("photos/b/x.png"), Path("photos/y.jpg")]

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.oracles import lattice as oracle
+from oracles import lattice as oracle
+from weaktr.crf.lattice import KernelSum, _sort, build_lattice
 from weaktr.errors import UserError
-from weaktr.lattice import KernelSum, _sort, build_lattice
 
 
 def points(d: int, count: int, spread: float, seed: int = 0) -> Tensor:

@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from weaktr.losses import ClippedCrossEntropy, cam_losses
+from weaktr.training.clipped_cross_entropy import ClippedCrossEntropy
+from weaktr.training.tag_losses import cam_losses
 
 VOID = 255
 

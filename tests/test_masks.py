@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from weaktr.data.masks import VOC_PALETTE, VOID, read_mask, remap_table, write_mask
+from weaktr.data.masks import read_mask, remap_table, write_mask
 from weaktr.errors import UserError
+from weaktr.labels import VOC_PALETTE, VOID
 
 quick = settings(max_examples=60, deadline=None)
 masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.oracles.class_loop import class_loop_counts
+from oracles.class_loop import class_loop_counts
 from weaktr.errors import UserError
-from weaktr.metrics import ConfusionMatrix, scores, tag_scores
+from weaktr.metrics.confusion import ConfusionMatrix
+from weaktr.metrics.scores import scores
+from weaktr.metrics.tag_ap import tag_scores
 
 NAMES = ("background", "cat", "dog")
 
@@ -15,10 +17,11 @@ def test_by_hand_with_void() -> None:
     confusion.update(torch.tensor([2, 0]), torch.tensor([0, 255]))
     assert confusion.matrix().tolist() == [[1, 0, 1], [1, 2, 0], [0, 0, 1]]
     result = scores(confusion.matrix(), NAMES)
-    np.testing.assert_allclose(result.iou, [100 / 3, 200 / 3, 50])
-    np.testing.assert_allclose(result.precision, [50, 100, 50])
-    np.testing.assert_allclose(result.recall, [50, 200 / 3, 100])
-    np.testing.assert_allclose(result.iou + result.false_positive + result.false_negative, 100)
+    np.testing.assert_allclose(result.per_class["iou"], [100 / 3, 200 / 3, 50])
+    np.testing.assert_allclose(result.per_class["precision"], [50, 100, 50])
+    np.testing.assert_allclose(result.per_class["recall"], [50, 200 / 3, 100])
+    parts = ("iou", "false_positive", "false_negative")
+    np.testing.assert_allclose(sum(result.per_class[name] for name in parts), 100)
     assert result.pixel_accuracy == pytest.approx(400 / 6)
     assert result.mean_iou == pytest.approx(50)
     assert result.pixels.tolist() == [2, 3, 1]

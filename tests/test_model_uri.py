@@ -6,8 +6,10 @@ import pytest
 from tests.console import CLASSES, save_cam_network, save_segmenter, weaktr
 from tests.tiny_data import write_image
 from weaktr.errors import UserError
-from weaktr.model_uri import load_named_model, register_model
-from weaktr.tracking import start_run
+from weaktr.experiments.model_uri import load_named_model, register_model
+from weaktr.experiments.tracking import start_run
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.segmenter import Segmenter
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +37,9 @@ def uri(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_runs_model_is_loaded(uri: str) -> None:
-    loaded = load_named_model(uri, "cpu", kind="segmenter")
+    loaded = load_named_model(uri, Segmenter)
     assert loaded.classes == CLASSES
-    assert load_named_model(uri.replace("segmenter", "cam"), "cpu", kind="cam").classes == CLASSES
+    assert load_named_model(uri.replace("segmenter", "cam"), CAMNetwork).classes == CLASSES
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
@@ -47,7 +49,7 @@ def test_a_registered_model_is_loaded_by_version_and_alias(
     version = register_model(uri, "animals")
     assert register_model(uri, "animals", alias="best") == version + 1
     for name in (f"models:/animals/{version}", "models:/animals@best"):
-        assert load_named_model(name, "cpu", kind="segmenter").classes == CLASSES
+        assert load_named_model(name, Segmenter).classes == CLASSES
     assert weaktr("register", uri, "animals") == 0
     assert capsys.readouterr().out == f"models:/animals/{version + 2}\n"
 
@@ -72,7 +74,7 @@ def test_predict_takes_a_uri(uri: str) -> None:
 )
 def test_what_is_not_there_is_refused_in_a_sentence(name: str) -> None:
     with pytest.raises(UserError, match=name.split("/")[0]) as error:
-        load_named_model(name, "cpu")
+        load_named_model(name, Segmenter)
     assert "\n" not in str(error.value)
 
 
@@ -82,11 +84,11 @@ def test_only_a_model_of_a_run_is_registered(uri: str) -> None:
     with pytest.raises(UserError, match="only models of runs"):
         register_model("models:/animals/1", "other")
     with pytest.raises(UserError):
-        load_named_model("models:/other/1", "cpu")
+        load_named_model("models:/other/1", Segmenter)
 
 
 def test_no_store_is_made_by_looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with pytest.raises(UserError, match="there is no MLflow store"):
-        load_named_model("runs:/x/segmenter", "cpu")
+        load_named_model("runs:/x/segmenter", Segmenter)
     assert not list(tmp_path.iterdir())

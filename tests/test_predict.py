@@ -10,14 +10,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-import weaktr.predict
-import weaktr.segmentation
-from weaktr.config import CrfParams, DecoderParams, EvaluationParams
+import weaktr.predict.run
+import weaktr.segmentation.segment
+from weaktr.config.crf import CrfParams
+from weaktr.config.decoder import DecoderParams
+from weaktr.config.evaluation import EvaluationParams
 from weaktr.data.masks import read_mask
 from weaktr.errors import UserError
-from weaktr.image_paths import find_images
-from weaktr.predict import Outcome, predict, prediction_params
-from weaktr.segmentation import segment
+from weaktr.predict.image_paths import find_images
+from weaktr.predict.run import Outcome, predict, prediction_params
+from weaktr.segmentation.segment import segment
 
 CLASSES = ("red", "green", "blue")
 PARAMS = EvaluationParams(window=32, stride=20)
@@ -123,7 +125,7 @@ def test_images_of_equal_shape_go_through_the_network_together(
         sizes.append(len(images))
         return segment(model, images, params, allowed)
 
-    monkeypatch.setattr(weaktr.predict, "segment", counted)
+    monkeypatch.setattr(weaktr.predict.run, "segment", counted)
     images = [save(tmp_path / f"{i}.png", striped(20 + i % 2, 20, "r")) for i in range(20)]
     run(images, tmp_path / "out")
     assert sorted(sizes) == [2, 2, 8, 8]
@@ -132,7 +134,7 @@ def test_images_of_equal_shape_go_through_the_network_together(
 def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are: read but not yet written ones stay under a bound."""
     lock, held, most = threading.Lock(), 0, 0
-    read, write = weaktr.predict.read_image, weaktr.predict.write_mask
+    read, write = weaktr.predict.run.read_image, weaktr.predict.run.write_mask
 
     def counting_read(path: Path) -> Image.Image:
         nonlocal held, most
@@ -147,13 +149,13 @@ def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         with lock:
             held -= 1
 
-    monkeypatch.setattr(weaktr.predict, "read_image", counting_read)
-    monkeypatch.setattr(weaktr.predict, "write_mask", counting_write)
+    monkeypatch.setattr(weaktr.predict.run, "read_image", counting_read)
+    monkeypatch.setattr(weaktr.predict.run, "write_mask", counting_write)
     images = [save(tmp_path / f"{i}.png", striped(8 + i % 3, 8, "r")) for i in range(300)]
     images.insert(0, save(tmp_path / "odd.png", striped(8, 30, "r")))
     run(images, tmp_path / "out")
     assert held == 0
-    assert most < weaktr.predict.WINDOW + 40
+    assert most < weaktr.predict.run.WINDOW + 40
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (8, 8), (3, 200), (500, 4)])
@@ -170,7 +172,7 @@ def test_any_size_goes(tmp_path: Path, width: int, height: int) -> None:
 def test_large_images_are_refined_at_a_bounded_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weaktr.segmentation.CRF_PIXELS", 30 * 60)
+    monkeypatch.setattr("weaktr.segmentation.segment.CRF_PIXELS", 30 * 60)
     image = striped(240, 120, "krgb")
     params = PARAMS.model_copy(update={"crf": CrfParams(iterations=2), "short_side": 64})
     result = segment(MODEL, [image], params)[0]
@@ -180,7 +182,7 @@ def test_large_images_are_refined_at_a_bounded_size(
 
 
 def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weaktr.predict.OVERLAY_SIDE", 50)
+    monkeypatch.setattr("weaktr.predict.run.OVERLAY_SIDE", 50)
     wide = save(tmp_path / "wide.png", striped(100, 20, "kr"))
     small = save(tmp_path / "small.png", striped(30, 20, "kr"))
     run([wide, small], tmp_path / "out", overlay=True)
@@ -190,7 +192,7 @@ def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_overlays_need_no_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "weaktr.report", raising=False)
+    monkeypatch.delitem(sys.modules, "weaktr.report.html", raising=False)
     run([save(tmp_path / "x.png", striped(30, 20, "kr"))], tmp_path / "out", overlay=True)
     assert (tmp_path / "out" / "overlays" / "x.jpg").is_file()
 
@@ -232,7 +234,7 @@ def test_a_failure_leaves_nothing_half_written(
             raise RuntimeError("out of memory")
         return segment(*arguments)
 
-    monkeypatch.setattr(weaktr.predict, "segment", failing)
+    monkeypatch.setattr(weaktr.predict.run, "segment", failing)
     with pytest.raises(RuntimeError):
         run(images, tmp_path / "out")
     written = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
@@ -279,14 +281,14 @@ def test_images_go_together_as_memory_allows(backend: str, monkeypatch: pytest.M
     together = segment(MODEL, images, params, allowed)
     seen: list[int] = []
     name = "sliding_window_labels" if backend == "none" else "sliding_window_probabilities"
-    run_windows = getattr(weaktr.segmentation, name)
+    run_windows = getattr(weaktr.segmentation.segment, name)
 
     def count(model: nn.Module, batch: Tensor, *rest: object) -> object:
         seen.append(len(batch))
         return run_windows(model, batch, *rest)
 
-    monkeypatch.setattr(weaktr.segmentation, name, count)
-    monkeypatch.setattr(weaktr.segmentation, "LOGITS", 2 * 2 * 4 * 40 * 32)
+    monkeypatch.setattr(weaktr.segmentation.segment, name, count)
+    monkeypatch.setattr(weaktr.segmentation.segment, "LOGITS", 2 * 2 * 4 * 40 * 32)
     apart = segment(MODEL, images, params, allowed)
     assert seen == [2, 2, 1]
     for a, b in zip(together, apart, strict=True):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from tests.tiny_data import HEIGHT, WIDTH, box, write_coco, write_image
-from weaktr.config import DatasetParams
-from weaktr.data.check import check_dataset
-from weaktr.data.masks import VOID, read_mask
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.check import check_dataset
+from weaktr.data.masks import read_mask
 from weaktr.data.readers.coco import read_coco
 from weaktr.errors import UserError
+from weaktr.labels import VOID
 
 COW, CAT, DOG = 40, 7, 9
 RUNS = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * 4, HEIGHT * (WIDTH - 4)]}

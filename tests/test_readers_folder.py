@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tiny_data import striped_mask, write_folder, write_image
-from weaktr.config import DatasetParams
-from weaktr.data.check import check_dataset
-from weaktr.data.listing import Entry
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import write_mask
-from weaktr.data.readers.files import flat_ids
+from weaktr.data.readers.find_files import flat_ids
 from weaktr.data.readers.folder import hold_out, read_folder
-from weaktr.data.tags import parse_tags, read_tag_table
+from weaktr.data.readers.listing import Entry
+from weaktr.data.readers.tags import parse_tags, read_tag_table
 from weaktr.errors import UserError
 
 quick = settings(max_examples=60, deadline=None)

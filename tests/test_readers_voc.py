@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.tiny_data import striped_mask, write_image, write_voc
-from weaktr.config import DatasetParams
-from weaktr.data.check import check_dataset
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import read_mask, write_mask
 from weaktr.data.readers.voc import VOC_CLASSES, read_voc
 from weaktr.errors import UserError

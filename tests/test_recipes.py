@@ -12,17 +12,18 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tests.import_closure import REPOSITORY
+from tests.conftest import REPOSITORY
 from tests.stand_ins import HEIGHT, TRAIN, WIDTH, write_coco14, write_voc12
 from tests.tiny import run_stages
 from tests.tiny_data import write_folder
-from weaktr.cli import app
-from weaktr.config import Params, load_params, parse_params
+from weaktr.cli.app import app
+from weaktr.config.load import load_params, parse_params
+from weaktr.config.params import Params
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import read_mask
 from weaktr.errors import UserError
+from weaktr.experiments.recipes import changes, compose_params, flatten, list_recipes, use_recipes
 from weaktr.files import read_json
-from weaktr.recipes import changes, compose_params, flatten, list_recipes, use_recipes
 
 ENCODERS = {
     "deit-s": "deit_small_patch16_224.fb_in1k",
@@ -41,6 +42,7 @@ OVERLAYS = [
     "cam-dinov2-b-448",
     "cam-dinov3-s-448",
     "select-with-masks",
+    "supervised",
     "two-rounds",
 ]
 UNTOUCHED = ("runtime.", "dataset.shapes.")
@@ -321,7 +323,7 @@ def test_a_recipe_in_another_encoding_is_refused(project: Path) -> None:
 
 def test_listing_loads_nothing_heavy(project: Path) -> None:
     code = (
-        "import sys, weaktr.commands.recipes, weaktr.recipes as r; r.compose_params(['demo']); "
+        "import sys, weaktr.cli.recipes, weaktr.experiments.recipes as r; r.compose_params(['demo']); "
         "sys.exit(int(any(m in sys.modules for m in ('torch', 'mlflow', 'dvc'))))"
     )
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

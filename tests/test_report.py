@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from weaktr.data.masks import write_mask
+from weaktr.device import choose_device, set_threads
 from weaktr.errors import UserError
-from weaktr.metrics import scores
-from weaktr.overlay import overlay
+from weaktr.metrics.scores import scores
 from weaktr.progress import track
-from weaktr.report import Example, examples_figure, save_picture, write_report
-from weaktr.runtime import choose_device, set_threads
-from weaktr.submission import write_voc_archive
+from weaktr.report.html import Example, examples_figure, save_picture, write_report
+from weaktr.report.overlay import overlay
+from weaktr.segmentation.voc_server import write_voc_archive
 
 IMAGE = np.full((8, 10, 3), 100, np.uint8)
 LABELS = np.zeros((8, 10), np.uint8)

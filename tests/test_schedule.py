@@ -2,8 +2,11 @@ import pytest
 import torch
 from timm.scheduler import CosineLRScheduler
 
-from weaktr.config import CamParams, DecoderParams
-from weaktr.schedule import CosineSchedule, PolynomialSchedule, cam_schedule, decoder_schedule
+from weaktr.config.cam import CamParams
+from weaktr.config.decoder import DecoderParams
+from weaktr.training.cam_optimization import cam_schedule
+from weaktr.training.decoder_optimization import decoder_schedule
+from weaktr.training.schedules import CosineSchedule, PolynomialSchedule
 
 
 def timm_rates(epochs: int, until: int) -> list[float]:

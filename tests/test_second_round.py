@@ -12,12 +12,12 @@ from PIL import Image
 
 from stages import train_decoder
 from tests.tiny import contents, run_stages, tiny_params, write_params
-from weaktr.config import parse_params
+from weaktr.config.load import parse_params
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import read_mask
-from weaktr.inference import Windows, sliding_window_probabilities
-from weaktr.models.segmenter import build_segmenter
-from weaktr.relabel import relabel
+from weaktr.models.segmenter import Segmenter
+from weaktr.segmentation.relabel import relabel
+from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_probabilities
 
 TWO_ROUNDS = tiny_params(decoder__rounds=2, decoder__epochs=2, decoder__relabel_scales=[1.0, 1.5])
 
@@ -45,16 +45,16 @@ def test_relabelled_pixels_are_the_likeliest_tag_or_background(workspace: Path) 
     params = parse_params(TWO_ROUNDS).decoder
     manifest = Manifest.load("data/prepared").of_split("train")
     torch.manual_seed(0)
-    model = build_segmenter(params, len(manifest.classes) + 1).eval()
+    model = Segmenter.from_params(params, len(manifest.classes)).eval()
     folder = workspace / "relabelled"
     folder.mkdir()
     relabel(model, manifest, params, folder)
     assert {path.stem for path in folder.iterdir()} == {record.id for record in manifest}
-    windows = Windows(window=48, stride=32, short_side=48, scales=(1.0, 1.5))
+    settings = InferenceSettings(window=48, stride=32, short_side=48, scales=(1.0, 1.5))
     forbidden_somewhere = False
     for record in manifest.records[:6]:
         image = torch.from_numpy(np.array(Image.open(record.image).convert("RGB")))
-        probabilities = sliding_window_probabilities(model, image[None], windows)[0]
+        probabilities = sliding_window_probabilities(model, image[None], settings)[0]
         ids = [0, *(manifest.classes.index(tag) + 1 for tag in record.tags)]
         others = [i for i in range(len(probabilities)) if i not in ids]
         forbidden_somewhere |= bool(np.isin(probabilities.argmax(0), others).any())
@@ -72,7 +72,7 @@ def test_second_round_learns_from_the_first_ones_predictions(
     original = train_decoder.train_round
 
     def recorded(context, training, labels, *others):  # type: ignore[no-untyped-def]
-        sources.append({name: read_mask(path) for name, path in labels.maps.items()})
+        sources.append({name: read_mask(path) for name, path in labels.items()})
         return original(context, training, labels, *others)
 
     monkeypatch.setattr(train_decoder, "train_round", recorded)
@@ -117,12 +117,9 @@ def test_killed_in_the_second_round_it_goes_on_there_to_the_same_bytes(
     assert contents(*outputs) == expected
 
 
-def test_one_round_and_the_supervised_reference_never_relabel(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_round_never_relabels(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*arguments: object) -> None:
         raise AssertionError("relabelled")
 
     monkeypatch.setattr(train_decoder, "relabel", refused)
     run_stages(tiny_params(), ["train_decoder"])
-    run_stages(TWO_ROUNDS, ["train_supervised"])

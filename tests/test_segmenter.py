@@ -2,10 +2,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from weaktr.config import BackboneParams, DecoderParams
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.decoder import DecoderParams
 from weaktr.errors import UserError
 from weaktr.models.mask_transformer import MaskTransformer, decoder_heads
-from weaktr.models.segmenter import Segmenter, build_segmenter
+from weaktr.models.segmenter import Segmenter
 
 
 def tiny(name: str = "deit_tiny_patch16_224", labels: int = 4, **changes: object) -> Segmenter:
@@ -13,7 +14,7 @@ def tiny(name: str = "deit_tiny_patch16_224", labels: int = 4, **changes: object
     sizes = {"embed_dim": 48, "depth": 2, "num_heads": 2} if "eva" not in name else {"depth": 2}
     backbone = BackboneParams(name=name, weights="none", patch_size=8, **sizes)
     values = {"crop_size": 32, "region": 8, "drop_path": 0.0, **changes}
-    return build_segmenter(DecoderParams(backbone=backbone, **values), labels)
+    return Segmenter.from_params(DecoderParams(backbone=backbone, **values), labels - 1)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (41, 54), (5, 70), (8, 8)])

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from weaktr.config import CamParams
+from weaktr.config.cam import CamParams
 from weaktr.data.manifest import Manifest, Record, save_masks
 from weaktr.errors import UserError
-from weaktr.selection import selection_score
+from weaktr.training.epoch_selection import selection_score
 
 
 def manifest(*tags: str) -> Manifest:

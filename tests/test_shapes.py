@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from weaktr.config import ShapesParams
-from weaktr.data.hardness import Pair, colour_miou
+from weaktr.config.dataset import ShapesParams
+from weaktr.data.demo.colour_floor import Pair, colour_miou
+from weaktr.data.demo.dataset import CLASSES, HUES, draw_shapes_scene, write_shapes
+from weaktr.data.demo.patterns import DEMO_PATTERNS, pretraining_patterns
+from weaktr.data.demo.scenes import Scene
 from weaktr.data.masks import read_mask
-from weaktr.data.patterns import DEMO_PATTERNS, pretraining_patterns
-from weaktr.data.scenes import VOID, Scene
-from weaktr.data.shapes import CLASSES, HUES, draw_shapes_scene, write_shapes
+from weaktr.labels import VOID
 
 SMALL = ShapesParams(data_seed=3, train_images=30, val_images=10)
 

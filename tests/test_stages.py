@@ -11,25 +11,25 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from stages.__main__ import app
-from tests.import_closure import REPOSITORY
+from tests.conftest import REPOSITORY
 from tests.tiny import CHAIN, contents, run_stages, tiny_params, write_params
 from weaktr.data.manifest import load_masks
-from weaktr.data.masks import VOID, read_mask, write_mask
+from weaktr.data.masks import read_mask, write_mask
 from weaktr.errors import UserError
+from weaktr.labels import VOID
 
 MADE = ("data/prepared", "models", "data/cams", "data/pseudo-labels", "data/predictions", "reports")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the whole chain and the supervised reference have run."""
+    """A folder in which the whole chain has run."""
     folder = tmp_path_factory.mktemp("finished")
     params = tiny_params()
     write_params(folder, params)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_stages(params)
-        run_stages(params, ("train_supervised", "evaluate_supervised"))
     return folder
 
 
@@ -42,24 +42,23 @@ def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return folder
 
 
-def outputs_of(dvc_file: str) -> list[str]:
+def outputs() -> list[str]:
     found = []
-    for stage in yaml.safe_load((REPOSITORY / dvc_file).read_text())["stages"].values():
+    for stage in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"].values():
         for kind in ("outs", "metrics", "plots"):
             found += [o if isinstance(o, str) else next(iter(o)) for o in stage.get(kind, [])]
     return found
 
 
-@pytest.mark.parametrize("dvc_file", ["dvc.yaml", "reference/dvc.yaml"])
-def test_stages_write_just_what_dvc_expects(finished: Path, dvc_file: str) -> None:
-    expected = [path for path in outputs_of(dvc_file) if not path.endswith("run.json")]
+def test_stages_write_just_what_dvc_expects(finished: Path) -> None:
+    expected = [path for path in outputs() if path != "code.json"]
     assert len(expected) >= 9
     missing = [path for path in expected if not (finished / path).exists()]
     assert not missing
 
 
 def test_nothing_is_written_that_dvc_does_not_know(finished: Path) -> None:
-    known = {*outputs_of("dvc.yaml"), *outputs_of("reference/dvc.yaml"), "params.yaml"}
+    known = {*outputs(), "params.yaml"}
     for path in finished.rglob("*"):
         relative = path.relative_to(finished)
         ancestry = {relative.as_posix(), *(parent.as_posix() for parent in relative.parents)}
@@ -81,8 +80,18 @@ def test_metrics_tell_the_whole_story(finished: Path) -> None:
     report = (finished / "reports/evaluate/report.html").read_text()
     assert "True masks measured; they influenced nothing." in report
     assert f'<td class="number">{result["mean_iou"]:.1f}</td>' in report
-    supervised = (finished / "reports/evaluate_supervised/report.html").read_text()
-    assert "trained on the true masks" in supervised
+
+
+def test_the_supervised_reference_learns_from_the_true_masks(workspace: Path) -> None:
+    tags_only = contents("models/segmenter")
+    run_stages(tiny_params(decoder__labels_from="data/prepared/masks.csv"), CHAIN[3:])
+    assert contents("models/segmenter") != tags_only
+    assert "trained on the true masks" in Path("reports/evaluate/report.html").read_text()
+    for mask in Path("data/pseudo-labels").iterdir():  # The same bytes by another way.
+        shutil.copy(Path("data/prepared/files/shapes/SegmentationClass") / mask.name, mask)
+    supervised = contents("models/segmenter")["models/segmenter/model.safetensors"]
+    run_stages(tiny_params(), ["train_decoder"])
+    assert contents("models/segmenter")["models/segmenter/model.safetensors"] == supervised
 
 
 def test_reported_miou_is_that_of_the_written_masks(finished: Path) -> None:
@@ -110,8 +119,7 @@ def test_a_second_run_writes_the_same_bytes(workspace: Path) -> None:
         shutil.rmtree(place)
     run_stages(tiny_params())
     after = contents(*MADE)
-    assert set(before) - set(after) == {p for p in before if "supervised" in p}
-    assert [path for path in after if after[path] != before[path]] == []
+    assert after == before
 
 
 def test_models_and_labels_are_the_same_without_any_training_mask(workspace: Path) -> None:
@@ -178,8 +186,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import stages.train_cam as stage
-    from stages.context import Context
-    from weaktr.config import parse_params
+    from stages.common.stage import Context
+    from weaktr.config.load import parse_params
 
     before = contents("models/cam", "reports/train_cam")
     shutil.rmtree("models/cam")
@@ -217,7 +225,7 @@ def test_the_test_split_makes_the_archive_for_vocs_server(workspace: Path) -> No
     lines = Path("data/prepared/manifest.csv").read_text().replace(",val,", ",test,")
     Path("data/prepared/manifest.csv").write_text(lines)
     Path("data/prepared/masks.csv").write_text("id,mask,digest\n")
-    run_stages(tiny_params(evaluation__split="test"), ["evaluate"])
+    run_stages(tiny_params(evaluation__split="test", evaluation__voc_archive=True), ["evaluate"])
     with tarfile.open("data/predictions/results.tgz") as archive:
         names = archive.getnames()
     assert len(names) == 6

@@ -8,11 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from weaktr.config import BackboneParams, CamParams, DecoderParams
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
+from weaktr.config.decoder import DecoderParams
 from weaktr.errors import UserError
-from weaktr.models.cam import build_cam_network
-from weaktr.models.segmenter import build_segmenter
-from weaktr.models.store import load_model, save_model
+from weaktr.models.any_network import load_any_model
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import save_model
+from weaktr.models.segmenter import Segmenter
 
 CLASSES = ("Katze", "Hund", "été")
 BACKBONE = BackboneParams(
@@ -24,19 +27,19 @@ def make(kind: str) -> nn.Module:
     torch.manual_seed(0)
     if kind == "cam":
         params = CamParams(backbone=BACKBONE, reduction=2, fusion="adaptive")
-        return build_cam_network(params, len(CLASSES)).eval()
+        return CAMNetwork.from_params(params, len(CLASSES)).eval()
     decoder = DecoderParams(backbone=BACKBONE, crop_size=32, region=16, layers=1)
-    return build_segmenter(decoder, len(CLASSES) + 1).eval()
+    return Segmenter.from_params(decoder, len(CLASSES)).eval()
 
 
 @pytest.mark.parametrize("kind", ["cam", "segmenter"])
 def test_round_trip(tmp_path: Path, kind: str) -> None:
     model = make(kind)
     save_model(model, tmp_path / "model", classes=CLASSES, extra={"epoch": 3})
-    loaded = load_model(tmp_path / "model")
+    loaded = load_any_model(tmp_path / "model")
     assert loaded.classes == CLASSES
-    assert loaded.config["kind"] == kind
-    assert loaded.config["extra"] == {"epoch": 3}
+    assert loaded.config.kind == kind
+    assert loaded.config.extra == {"epoch": 3}
     assert not loaded.model.training
     x = torch.randn(1, 3, 40, 24)
     for a, b in zip(model(x), loaded.model(x), strict=True):
@@ -70,20 +73,20 @@ def test_others_may_read_the_weights(saved: Path) -> None:
 def test_missing_files(saved: Path, file: str) -> None:
     (saved / file).unlink()
     with pytest.raises(UserError, match=file):
-        load_model(saved)
+        load_any_model(saved)
 
 
 def test_damaged_files(saved: Path) -> None:
     weights = (saved / "model.safetensors").read_bytes()
     (saved / "model.safetensors").write_bytes(weights[:-100])
     with pytest.raises(UserError, match="damaged"):
-        load_model(saved)
+        load_any_model(saved)
     (saved / "config.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
-        load_model(saved)
+        load_any_model(saved)
     (saved / "config.json").write_text("[]")
     with pytest.raises(UserError, match="does not describe a model"):
-        load_model(saved)
+        load_any_model(saved)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_a_config_that_does_not_fit(saved: Path, change: dict[str, object], word
     config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
     (saved / "config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(UserError, match=words):
-        load_model(saved)
+        load_any_model(saved)
 
 
 def test_tensors_that_do_not_fit(saved: Path) -> None:
@@ -107,4 +110,4 @@ def test_tensors_that_do_not_fit(saved: Path) -> None:
     state["extra"] = state.pop("head.bias")
     save_file(state, saved / "model.safetensors")
     with pytest.raises(UserError, match=r"missing: head\.bias; unexpected: extra"):
-        load_model(saved)
+        load_any_model(saved)

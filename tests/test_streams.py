@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaktr.streams import equal_shape_batches, map_ahead, shape_batches
+from weaktr.batching import equal_shape_batches, map_ahead, shape_batches
 
 Shapes = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40)
 

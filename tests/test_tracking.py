@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from stages.runner import CHAINS, record_result, run_stage
-from tests.tiny import tiny_params, write_params
-from weaktr.config import parse_params
+from stages.common.results import record_result, stage_tags
+from stages.common.runner import run_stage, stage_named
+from stages.common.stage import Stage
+from tests.tiny import CHAIN, tiny_params, write_params
+from weaktr.config.load import parse_params
 from weaktr.errors import UserError
+from weaktr.experiments.tracking import project_root, sqlite_file, start_run, tracking_uri
 from weaktr.files import write_json
-from weaktr.tracking import project_root, sqlite_file, start_run, tracking_uri
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +94,14 @@ def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(store)
     write_params(store, tiny_params())
     before = signal.getsignal(signal.SIGTERM)
+    suicide = Stage(
+        name="prepare",
+        run=lambda context: os.kill(os.getpid(), signal.SIGTERM),  # type: ignore[arg-type, return-value]
+        sections=("dataset",),
+        upstream=lambda params: (),
+    )
     with pytest.raises(SystemExit, match="143"):
-        run_stage(
-            "prepare",
-            lambda context: os.kill(os.getpid(), signal.SIGTERM),
-            params_file=Path("params.yaml"),
-        )
+        run_stage(suicide, params_file=Path("params.yaml"))
     assert signal.getsignal(signal.SIGTERM) is before
     (experiment,) = [e for e in client(store).search_experiments() if e.name == "weaktr-stages"]
     (run,) = client(store).search_runs([experiment.experiment_id])
@@ -130,7 +134,7 @@ def test_two_processes_may_make_a_store_at_once(
     """MLflow's own migrations break each other."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    code = "from weaktr.tracking import start_run\nwith start_run('e', 'x', {}): pass"
+    code = "from weaktr.experiments.tracking import start_run\nwith start_run('e', 'x', {}): pass"
     commands = [[sys.executable, "-c", code]] * 2
     running = [subprocess.Popen(command, stderr=subprocess.PIPE) for command in commands]
     errors = [process.communicate()[1].decode() for process in running]
@@ -202,21 +206,29 @@ def test_a_server_that_fails_is_not_asked_for_minutes(
 
 
 @pytest.mark.parametrize(
-    ("chain", "name"),
-    [("evaluate", "eva02_small"), ("evaluate_supervised", "eva02_small on true masks")],
+    ("labels", "name"),
+    [("data/pseudo-labels", "eva02_small"), ("data/prepared/masks.csv", "eva02_small, true masks")],
 )
 def test_a_result_bears_the_segmenters_name(
-    store: Path, monkeypatch: pytest.MonkeyPatch, chain: str, name: str
+    store: Path, monkeypatch: pytest.MonkeyPatch, labels: str, name: str
 ) -> None:
     """All published recipes share the CAM network; the supervised reference has none."""
     monkeypatch.chdir(store)
-    for stage in CHAINS[chain]:
+    params = parse_params({"decoder": {"backbone": {"name": "eva02_small"}, "labels_from": labels}})
+    ids = {}
+    for stage in CHAIN:
         write_json(Path("reports", stage, "metrics.json"), {"images": 2})
-        write_json(Path("reports", stage, "run.json"), {"run_id": f"id of {stage}"})
-    record_result(chain, parse_params({"decoder": {"backbone": {"name": "eva02_small"}}}))
+        for path in stage_named(stage).writes:
+            write_json(path if path.suffix else path / "file", stage)
+        tags = stage_tags(stage_named(stage), params)
+        with start_run("weaktr-stages", stage, {"stage": stage, **tags}) as run:
+            ids[stage] = run.id
+    record_result(stage_named("evaluate"), params, stage_named)
     (experiment,) = client(store).search_experiments(filter_string="name = 'weaktr'")
     (run,) = client(store).search_runs([experiment.experiment_id])
     assert run.info.run_name == name
-    assert run.data.metrics.items() >= {"evaluate.images": 2, "train_decoder.images": 2}.items()
-    assert set(run.data.metrics) <= {f"{stage}.images" for stage in CHAINS["evaluate"]}
-    assert run.data.tags["run.prepare"] == "id of prepare"
+    supervised = labels.endswith(".csv")
+    used = [s for s in CHAIN if not (supervised and s in ("train_cam", "export_labels"))]
+    assert run.data.metrics == {f"{stage}.images": 2 for stage in used}
+    links = {k.removeprefix("run."): v for k, v in run.data.tags.items() if k.startswith("run.")}
+    assert links == {stage: ids[stage] for stage in used}

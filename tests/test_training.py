@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -5,12 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from weaktr.config import CamParams, DecoderParams
-from weaktr.data.datasets import sample_seed
+from weaktr.config.cam import CamParams
+from weaktr.config.decoder import DecoderParams
 from weaktr.errors import UserError
-from weaktr.optim import cam_optimizer, decoder_optimizer
-from weaktr.schedule import CosineSchedule
-from weaktr.training import Checkpoint, train
+from weaktr.training.cam_optimization import cam_optimizer
+from weaktr.training.checkpoint import Checkpoint
+from weaktr.training.decoder_optimization import decoder_optimizer
+from weaktr.training.loop import TrainingSettings, train
+from weaktr.training.sampling import sample_seed
+from weaktr.training.schedules import CosineSchedule
 
 
 class Noise(Dataset[tuple[Tensor, Tensor]]):
@@ -38,6 +42,7 @@ def run(
     epochs: int = 5,
     checkpoint: Checkpoint | None = None,
     stop_after: int | None = None,
+    score: Callable[[nn.Module], float] | None = None,
     **options: object,
 ) -> list[dict[str, float]]:
     class Stopped(Exception):
@@ -47,7 +52,7 @@ def run(
         if stop_after is not None and epoch > stop_after:
             raise Stopped
 
-    defaults: dict[str, object] = {"batch_size": 4, "accumulate": 1, "seed": 3}
+    settings: dict[str, object] = {"batch_size": 4, "seed": 3, **options}
     try:
         return train(
             model,
@@ -55,11 +60,10 @@ def run(
             lambda output, target: {"loss": (output - target).square().mean()},
             torch.optim.AdamW(model.parameters(), lr=1.0, weight_decay=0.01),
             lambda steps: CosineSchedule(base_lr=0.02, epochs=epochs, steps_per_epoch=steps),
-            epochs=epochs,
-            device=torch.device("cpu"),
+            TrainingSettings(epochs=epochs, **settings),  # type: ignore[arg-type]
             checkpoint=checkpoint,
+            score=score,
             on_epoch=on_epoch,
-            **{**defaults, **options},  # type: ignore[arg-type]
         )
     except Stopped:
         return []
@@ -164,10 +168,7 @@ def test_rates_follow_the_schedule_and_group_scales() -> None:
         lambda output, target: {"loss": (output - target).square().mean()},
         optimizer,
         lambda steps: schedule,
-        epochs=2,
-        batch_size=4,
-        seed=0,
-        device=torch.device("cpu"),
+        TrainingSettings(epochs=2, batch_size=4),
     )
     last_step = 5
     rates = [group["lr"] for group in optimizer.param_groups]

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from timm.layers import resample_patch_embed
 from torch import Tensor, nn
 
-from weaktr.config import BackboneParams
+from weaktr.config.backbone import BackboneParams
 from weaktr.errors import UserError
 from weaktr.models.backbone import Backbone, build_backbone
 

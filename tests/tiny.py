@@ -2,15 +2,14 @@
 
 import copy
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stages import evaluate, export_labels, prepare, train_cam, train_decoder
-from stages.context import Context
-from weaktr.config import parse_params
+from stages.common.runner import stage_named
+from stages.common.stage import Context
+from weaktr.config.load import parse_params
 
 BACKBONE = {
     "name": "vit_tiny_patch16_224",
@@ -39,6 +38,7 @@ PARAMS: dict[str, Any] = {
     },
     "labels": {"scales": [1.0], "background_score": 0.4, "crf": {"iterations": 2}},
     "decoder": {
+        "labels_from": "data/pseudo-labels",
         "backbone": BACKBONE,
         "crop_size": 48,
         "region": 12,
@@ -50,15 +50,6 @@ PARAMS: dict[str, Any] = {
     },
     "evaluation": {"window": 48, "stride": 32},
     "runtime": {"device": "cpu", "threads": 1},
-}
-STAGES = {
-    "prepare": prepare.run,
-    "train_cam": train_cam.run,
-    "export_labels": export_labels.run,
-    "train_decoder": train_decoder.run,
-    "evaluate": evaluate.run,
-    "train_supervised": partial(train_decoder.run, supervised=True),
-    "evaluate_supervised": partial(evaluate.run, supervised=True),
 }
 CHAIN = ("prepare", "train_cam", "export_labels", "train_decoder", "evaluate")
 
@@ -86,14 +77,14 @@ def run_stages(params: dict[str, Any], stages: Iterable[str] = CHAIN, device: st
     """Runs stages in this process, in the working directory, untracked."""
     for name in stages:
         reports = Path("reports") / name
-        STAGES[name](Context(params=parse_params(params), device=device, reports=reports))
+        stage_named(name).run(Context(params=parse_params(params), device=device, reports=reports))
 
 
 def contents(*places: str) -> dict[str, bytes]:
-    """Bytes of every file under the places, by path; run ids left out."""
+    """Bytes of every file under the places, by path."""
     files: dict[str, bytes] = {}
     for place in map(Path, places):
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
-            if path.is_file() and path.name != "run.json":
+            if path.is_file():
                 files[path.as_posix()] = path.read_bytes()
     return files

@@ -78,6 +78,18 @@ class Manifest:
         """The records of one split; may be empty."""
         return Manifest(self.classes, tuple(r for r in self.records if r.split == name))
 
+    def require_split(self, name: str) -> "Manifest":
+        """The records of one split.
+
+        Raises:
+            UserError: If there are none.
+        """
+        part = self.of_split(name)
+        if not part.records:
+            present = ", ".join(sorted({record.split for record in self.records})) or "none"
+            raise UserError(f"the manifest has no images in split {name!r}; it has: {present}.")
+        return part
+
     def targets(self) -> npt.NDArray[np.float32]:
         """Multi-hot image-level labels `[N, C]`, float32 in {0, 1}."""
         column = {name: c for c, name in enumerate(self.classes)}
@@ -149,7 +161,25 @@ def load_masks(folder: str | Path) -> dict[str, str]:
     Raises:
         UserError: If the file is missing or is not what `save_masks` writes.
     """
-    return {id_: mask for id_, mask, _ in _read_rows(Path(folder) / MASKS_FILE, _MASK_COLUMNS)}
+    return load_label_maps(Path(folder) / MASKS_FILE)
+
+
+def load_label_maps(source: str | Path) -> dict[str, str]:
+    """Image id -> path of its label map.
+
+    Args:
+        source: A folder of `<image id>.png`, or a list such as `masks.csv`.
+
+    Raises:
+        UserError: If there are no PNG files, or the list is missing or no such list.
+    """
+    source = Path(source)
+    if source.suffix == ".csv":
+        return {id_: mask for id_, mask, _ in _read_rows(source, _MASK_COLUMNS)}
+    maps = {path.stem: path.as_posix() for path in sorted(source.glob("*.png"))}
+    if not maps:
+        raise UserError(f"{source} has no label maps; run the export_labels stage.")
+    return maps
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:

@@ -5,19 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from weaktr.data.images import FORMATS, orientation_of, read_bytes, upright
 from weaktr.errors import UserError
-
-BACKGROUND = 0
-VOID = 255
-
-Mask = npt.NDArray[np.uint8]
+from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID, Pixels
 
 
-def read_mask(path: str | Path) -> Mask:
+def read_mask(path: str | Path) -> Pixels:
     """Reads ids `[H, W]`, uint8, from a palette, grey, or black-and-white image file.
 
     Palette indices and grey values are ids as they stand. The file's own EXIF orientation, if it
@@ -30,7 +25,7 @@ def read_mask(path: str | Path) -> Mask:
     return decode_mask(read_bytes(path), path)
 
 
-def decode_mask(data: bytes, path: str | Path) -> Mask:
+def decode_mask(data: bytes, path: str | Path) -> Pixels:
     """`read_mask` for bytes already read; `path` is for messages."""
     try:
         stored = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -58,7 +53,7 @@ def decode_mask(data: bytes, path: str | Path) -> Mask:
     return np.array(ids, dtype=np.uint8, order="C")  # a copy: Pillow's memory is read-only
 
 
-def write_mask(path: str | Path, ids: Mask) -> None:
+def write_mask(path: str | Path, ids: Pixels) -> None:
     """Writes ids `[H, W]`, uint8, as a PNG with VOC's palette; equal ids give equal bytes.
 
     The folder must exist. For a file that appears whole or not at all, write inside
@@ -71,7 +66,7 @@ def write_mask(path: str | Path, ids: Mask) -> None:
     image.save(path, format="PNG")
 
 
-def remap_table(new_ids: Mapping[int, int], *, other: int) -> Mask:
+def remap_table(new_ids: Mapping[int, int], *, other: int) -> Pixels:
     """Table `[256]` for `table[ids]`: listed ids get new ones, the rest becomes `other`.
 
     Background and void stay what they are unless listed.
@@ -81,18 +76,3 @@ def remap_table(new_ids: Mapping[int, int], *, other: int) -> Mask:
     for old, new in new_ids.items():
         table[old] = new
     return table
-
-
-def _voc_palette() -> npt.NDArray[np.uint8]:
-    """VOC's colours `[256, 3]`: id bits 0, 3, 6 lead in red, 1, 4, 7 in green, 2, 5 in blue."""
-    ids = np.arange(256)
-    palette = np.zeros((256, 3), np.uint8)
-    for channel in range(3):
-        for level in range(3):
-            bit = (ids >> (3 * level + channel)) & 1
-            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
-    return palette
-
-
-VOC_PALETTE = _voc_palette()
-VOC_PALETTE.setflags(write=False)

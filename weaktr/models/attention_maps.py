@@ -24,7 +24,7 @@ from torch import Tensor
 CHUNK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 25}
 
 
-class Layout(NamedTuple):
+class TokenLayout(NamedTuple):
     """Where tokens lie in a sequence: class tokens, register tokens, patch tokens.
 
     Attributes:
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
     prefix: int
 
 
-def _rows(x: Tensor, layout: Layout) -> Tensor:
+def _rows(x: Tensor, layout: TokenLayout) -> Tensor:
     """`[B, H, N, d]` -> `[B, H, C + P, d]`: register tokens ask for nothing."""
     if layout.classes == layout.prefix:
         return x
@@ -65,7 +65,7 @@ def _maps(query: Tensor, key: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
 
 
 @torch.no_grad()
-def attention_marginals(query: Tensor, key: Tensor, layout: Layout) -> Tensor:
+def attention_marginals(query: Tensor, key: Tensor, layout: TokenLayout) -> Tensor:
     """Class rows and patch column sums of every head's attention map, over patch columns.
 
     Args:
@@ -94,7 +94,7 @@ class _FuseAttention(torch.autograd.Function):
     """The weighted mean over maps, and its gradient by the weights, layer by layer."""
 
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, layout: Layout, *layers: Tensor) -> Tensor:
+    def forward(ctx: Any, weights: Tensor, layout: TokenLayout, *layers: Tensor) -> Tensor:
         B, L, H = weights.shape
         queries, keys = layers[:L], layers[L:]
         N = keys[0].shape[2]
@@ -124,7 +124,7 @@ class _FuseAttention(torch.autograd.Function):
 
 
 def fuse_attention(
-    weights: Tensor, queries: Sequence[Tensor], keys: Sequence[Tensor], layout: Layout
+    weights: Tensor, queries: Sequence[Tensor], keys: Sequence[Tensor], layout: TokenLayout
 ) -> tuple[Tensor, Tensor]:
     """Weighted mean of all heads' attention maps; differentiable by the weights only.
 

@@ -10,10 +10,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from weaktr.config import BackboneParams
+from weaktr.config.backbone import BackboneParams
 from weaktr.errors import UserError
 from weaktr.models.attention import ATTENTION_TYPES, BLOCK_TYPES, AttentionRecord, run_block
-from weaktr.models.weights import create_vit, load_local
+from weaktr.models.pretrained import create_vit, load_local
 
 Positions = Literal["bicubic", "bilinear"]
 

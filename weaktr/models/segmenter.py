@@ -1,15 +1,18 @@
 """The segmentation network: a plain ViT and a mask transformer (WeakTr, section III-C)."""
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import Self
 
-from weaktr.config import DecoderParams
+import torch.nn.functional as F
+from torch import Tensor
+
+from weaktr.config.decoder import DecoderParams
 from weaktr.errors import UserError
 from weaktr.models.backbone import Backbone, build_backbone
 from weaktr.models.mask_transformer import MaskTransformer, decoder_heads
+from weaktr.models.network import Network
 
 
-class Segmenter(nn.Module):
+class Segmenter(Network):
     """One logit map a label from normalised images of any size.
 
     The image is padded with zeros, right and below, to whole patches; the padding takes part in
@@ -27,6 +30,8 @@ class Segmenter(nn.Module):
     """
 
     kind = "segmenter"
+    params_class = DecoderParams
+    params: DecoderParams
 
     def __init__(self, encoder: Backbone, decoder: MaskTransformer, params: DecoderParams) -> None:
         super().__init__()
@@ -36,6 +41,49 @@ class Segmenter(nn.Module):
         self.mean, self.std = encoder.mean, encoder.std
         self.patch_size = encoder.patch_size
         self.num_labels = decoder.num_labels
+
+    @classmethod
+    def from_params(
+        cls, params: DecoderParams, num_classes: int, *, pretrained: bool = True
+    ) -> Self:
+        """Builds the network.
+
+        As in the published code, learned positions are resampled to the training crop's grid once,
+        and trained there; every LayerNorm has an eps of 1e-5.
+
+        Args:
+            params: The `decoder` section.
+            num_classes: Without background.
+            pretrained: Load the encoder's weights; False where other weights follow anyway.
+
+        Raises:
+            UserError: If timm has no such plain ViT, or its weights cannot be had or do not fit.
+        """
+        encoder = build_backbone(
+            params.backbone,
+            section="decoder.backbone",
+            positions="bilinear",
+            layer_norm_eps=1e-5,
+            drop_path=params.drop_path,
+            pretrained=pretrained,
+        )
+        side = -(-params.crop_size // encoder.patch_size)
+        encoder.set_position_grid((side, side))
+        if params.heads is not None and encoder.embed_dim % params.heads:
+            raise UserError(
+                f"decoder.heads must divide the encoder's width {encoder.embed_dim}. "
+                f"Got: {params.heads}"
+            )
+        decoder = MaskTransformer(
+            num_labels=num_classes + 1,
+            width=encoder.embed_dim,
+            layers=params.layers,
+            heads=params.heads or decoder_heads(encoder.embed_dim),
+            mlp_ratio=params.mlp_ratio,
+            spare=params.spare_classes,
+            dropout=params.dropout,
+        )
+        return cls(encoder, decoder, params)
 
     def forward(self, x: Tensor, *, with_early: bool = False) -> Tensor:
         """Logits of every pixel.
@@ -57,44 +105,3 @@ class Segmenter(nn.Module):
     def set_gradient_checkpointing(self, enable: bool = True) -> None:
         """Recomputes encoder blocks in the backward pass instead of keeping their activations."""
         self.encoder.set_gradient_checkpointing(enable)
-
-
-def build_segmenter(params: DecoderParams, num_labels: int, pretrained: bool = True) -> Segmenter:
-    """Builds the segmentation network.
-
-    As in the published code, learned positions are resampled to the training crop's grid once,
-    and trained there; every LayerNorm has an eps of 1e-5.
-
-    Args:
-        params: The `decoder` section.
-        num_labels: Classes and background.
-        pretrained: Load the encoder's weights; False where other weights follow anyway.
-
-    Raises:
-        UserError: If timm has no such plain ViT, or its weights cannot be had or do not fit.
-    """
-    encoder = build_backbone(
-        params.backbone,
-        section="decoder.backbone",
-        positions="bilinear",
-        layer_norm_eps=1e-5,
-        drop_path=params.drop_path,
-        pretrained=pretrained,
-    )
-    side = -(-params.crop_size // encoder.patch_size)
-    encoder.set_position_grid((side, side))
-    if params.heads is not None and encoder.embed_dim % params.heads:
-        raise UserError(
-            f"decoder.heads must divide the encoder's width {encoder.embed_dim}. "
-            f"Got: {params.heads}"
-        )
-    decoder = MaskTransformer(
-        num_labels=num_labels,
-        width=encoder.embed_dim,
-        layers=params.layers,
-        heads=params.heads or decoder_heads(encoder.embed_dim),
-        mlp_ratio=params.mlp_ratio,
-        spare=params.spare_classes,
-        dropout=params.dropout,
-    )
-    return Segmenter(encoder, decoder, params)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaktr.config import DatasetParams
-from weaktr.data.listing import Entry, Listing
+from weaktr.config.dataset import DatasetParams
 from weaktr.data.manifest import check_classes
-from weaktr.data.masks import VOID, Mask
-from weaktr.data.readers.choice import add_tagged, empty_listing
-from weaktr.data.readers.files import FileFinder, existing_folder, without_suffix
+from weaktr.data.readers.class_choice import add_tagged, empty_listing
+from weaktr.data.readers.find_files import FileFinder, existing_folder, without_suffix
+from weaktr.data.readers.listing import Entry, Listing
 from weaktr.errors import UserError
+from weaktr.labels import VOID, Pixels
 
 Polygons = tuple[npt.NDArray[np.float64], ...]
 RunLengths = dict[str, Any]
@@ -51,7 +51,7 @@ class PaintedMask:
         """Width and height in pixels."""
         return self.width, self.height
 
-    def read(self) -> Mask:
+    def read(self) -> Pixels:
         """Ids `[H, W]`, uint8, in class-list order."""
         from pycocotools import mask as coco_mask
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weaktr.config import DatasetParams
-from weaktr.data.listing import Entry, Listing, Problem, StoredMask
+from weaktr.config.dataset import DatasetParams
 from weaktr.data.manifest import check_classes, read_classes
-from weaktr.data.readers.choice import add_tagged, empty_listing, tags_from_masks
-from weaktr.data.readers.files import FileFinder, existing_folder, flat_ids, without_suffix
-from weaktr.data.tags import TagRow, parse_tags, read_tag_table
+from weaktr.data.readers.class_choice import add_tagged, empty_listing, tags_from_masks
+from weaktr.data.readers.find_files import FileFinder, existing_folder, flat_ids, without_suffix
+from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
+from weaktr.data.readers.tags import TagRow, parse_tags, read_tag_table
 from weaktr.errors import UserError
 
 _TABLE = "tags.csv"

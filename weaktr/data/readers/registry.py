@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from weaktr.config import DatasetParams
-from weaktr.data.listing import Listing
+from weaktr.config.dataset import DatasetParams
 from weaktr.data.readers.coco import read_coco
 from weaktr.data.readers.folder import read_folder
+from weaktr.data.readers.listing import Listing
 from weaktr.data.readers.voc import read_voc
 
 READERS: dict[str, Callable[[DatasetParams], Listing]] = {

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from weaktr.config import DatasetParams
-from weaktr.data.listing import Entry, Listing, StoredMask
+from weaktr.config.dataset import DatasetParams
 from weaktr.data.manifest import check_classes, read_classes
-from weaktr.data.readers.choice import add_tagged, empty_listing, tags_from_masks
-from weaktr.data.readers.files import FileFinder, existing_folder, without_suffix
-from weaktr.data.tags import read_tag_table
+from weaktr.data.readers.class_choice import add_tagged, empty_listing, tags_from_masks
+from weaktr.data.readers.find_files import FileFinder, existing_folder, without_suffix
+from weaktr.data.readers.listing import Entry, Listing, StoredMask
+from weaktr.data.readers.tags import read_tag_table
 from weaktr.errors import UserError
 
 VOC_CLASSES = (

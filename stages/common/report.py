@@ -1,0 +1,58 @@
+"""What the report tells of the stages that led to a result."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from stages.common.paths import PSEUDO_LABELS, REPORTS
+from weaktr.data.images import read_image
+from weaktr.data.manifest import Manifest
+from weaktr.data.masks import read_mask
+from weaktr.files import read_json
+from weaktr.models.cam_kinds import SEEDS
+from weaktr.report.html import Example
+
+STEPS = {**{kind.name: f"seed: {kind.title}" for kind in SEEDS}, "pseudo_labels": "pseudo-labels"}
+"""Steps before the segmenter, by their key in the metrics of `export_labels`."""
+
+
+def seed_chain(supervised: bool) -> list[tuple[str, float]]:
+    """mIoU of the steps before the segmenter, on the training split, where masks measured them."""
+    if supervised:
+        return []
+    miou = read_json(REPORTS / "export_labels" / "metrics.json")["miou"]
+    return [(f"{title} (train)", miou[step]) for step, title in STEPS.items() if step in miou]
+
+
+def mask_notes(supervised: bool) -> list[str]:
+    """Which true masks influenced the result."""
+    if supervised:
+        return ["Supervised reference: the segmenter was trained on the true masks."]
+    seeds = read_json(REPORTS / "export_labels" / "metrics.json")
+    uses = []
+    if read_json(REPORTS / "train_cam" / "metrics.json")["selected_with_masks"]:
+        uses.append("True masks of training images chose the epoch of the CAM network.")
+    if seeds["background_score_chosen_with_masks"]:
+        uses.append("True masks of training images chose the background score.")
+    score = f"Background score: {seeds['background_score']:g}."
+    return [*(uses or ["True masks measured; they influenced nothing."]), score]
+
+
+def curves(trainers: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Training curves by stage."""
+    return {stage: pd.read_csv(REPORTS / stage / "curves.csv") for stage in trainers}
+
+
+def pseudo_label_examples(
+    manifest: Manifest, masks: Mapping[str, str], count: int
+) -> list[Example]:
+    """The first training images with their pseudo-labels."""
+    return [
+        Example(
+            np.array(read_image(record.image)),
+            read_mask(PSEUDO_LABELS / f"{record.id}.png"),
+            read_mask(masks[record.id]) if record.id in masks else None,
+        )
+        for record in manifest.of_split("train").records[:count]
+    ]

@@ -1,0 +1,70 @@
+"""What a stage is, and what it is given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # Else a change of any section's code would rerun every stage.
+    from weaktr.config.params import Params
+
+
+def _nowhere(values: Mapping[str, float], step: int) -> None:
+    """Where the numbers of a stage go that runs untracked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Handed to a stage's `run`.
+
+    Args:
+        params: The validated params.
+        device: Name of the torch device.
+        reports: Folder for this stage's metrics, curves and pictures.
+        fingerprint: Digest of the params and the code that the outputs depend on.
+        log: Receives named numbers and a step as they come up.
+        artifacts: The stage adds files and folders that are worth keeping with its run.
+    """
+
+    params: "Params"
+    device: str
+    reports: Path
+    fingerprint: str = ""
+    log: Callable[[Mapping[str, float], int], None] = _nowhere
+    artifacts: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a stage says of itself in one line.
+
+    Args:
+        made: What came out, such as `1,000 pseudo-labels`.
+        number: The number that counts, such as `mIoU 79.0 (train)`; empty where there is none.
+        where: The file or folder to look at.
+    """
+
+    made: str
+    number: str = ""
+    where: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of the pipeline; the module `stages.NAME` holds it as `STAGE`.
+
+    `dvc.yaml` says the same of it to DVC, and a test compares the two.
+
+    Args:
+        name: In `dvc.yaml`; also of its module, and of its folder under `reports/`.
+        run: Reads, calls the library, writes.
+        sections: Sections of `params.yaml` that it reads.
+        upstream: From the params to the stages whose outputs it reads.
+        writes: The outputs that other stages may read.
+    """
+
+    name: str
+    run: Callable[[Context], Result]
+    sections: tuple[str, ...]
+    upstream: Callable[["Params"], tuple[str, ...]]
+    writes: tuple[Path, ...] = ()

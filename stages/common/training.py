@@ -1,0 +1,82 @@
+"""What the two trainers share: weights that DVC sees, settings, checkpoints, curves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stages.common.paths import CHECKPOINTS, PRETRAINED
+from stages.common.stage import Context
+from weaktr.config.backbone import BackboneParams
+from weaktr.errors import UserError
+from weaktr.files import digest_files, digest_value, replace_file
+from weaktr.training.checkpoint import Checkpoint
+from weaktr.training.loop import TrainingSettings
+
+if TYPE_CHECKING:  # Else either trainer would depend on the other's section.
+    from weaktr.config.cam import CamParams
+    from weaktr.config.decoder import DecoderParams
+
+
+def tracked_weights(backbone: BackboneParams, section: str) -> list[Path]:
+    """The local weights file of a backbone, if it has one.
+
+    Raises:
+        UserError: If it is not under `data/pretrained`, where DVC sees its content change.
+    """
+    if backbone.weights in ("hub", "none"):
+        return []
+    path = Path(backbone.weights)
+    if PRETRAINED.resolve() not in path.resolve().parents:
+        raise UserError(
+            f"{section}.weights: {path} must be in {PRETRAINED}, where a change of it reruns the "
+            "stage; copy or link it there."
+        )
+    if not path.is_file():
+        raise UserError(f"{section}.weights: {path} does not exist; put the file there.")
+    return [path]
+
+
+def training_settings(
+    context: Context, params: "CamParams | DecoderParams", *, epochs: int
+) -> TrainingSettings:
+    """The settings that a trainer's section and `runtime` make."""
+    return TrainingSettings(
+        epochs=epochs,
+        batch_size=params.batch_size,
+        accumulate=params.accumulate,
+        seed=context.params.seed,
+        precision=params.precision,
+        compile=params.compile,
+        workers=context.params.runtime.workers,
+    )
+
+
+def checkpoint_for(context: Context, name: str, inputs: Sequence[Path]) -> Checkpoint:
+    """The checkpoint that belongs to just this training.
+
+    Args:
+        context: Its fingerprint stands for params and code.
+        name: Of the stage.
+        inputs: Files and folders whose content the training depends on.
+    """
+    return Checkpoint(
+        folder=CHECKPOINTS,
+        name=name,
+        fingerprint=digest_value([context.fingerprint, digest_files(inputs)])[:16],
+        every=context.params.runtime.checkpoint_epochs,
+    )
+
+
+def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Writes training curves as CSV, one row per epoch."""
+    frame = pd.DataFrame(history).astype({"epoch": int})
+    with replace_file(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+
+
+def read_curves(path: Path) -> list[dict[str, float]]:
+    """Training curves as `write_curves` wrote them."""
+    rows = pd.read_csv(path).to_dict("records")
+    return [{str(name): float(value) for name, value in row.items()} for row in rows]

@@ -1,0 +1,1 @@
+"""The `weaktr` command line: one module a command."""

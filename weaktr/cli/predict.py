@@ -1,0 +1,131 @@
+"""`weaktr predict`: masks and a table for images."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from weaktr.cli.options import Device, Model
+from weaktr.errors import UserError
+
+if TYPE_CHECKING:
+    from weaktr.predict.run import Outcome
+
+
+def predict(
+    model: Model,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Image files, folders (searched at any depth) and glob patterns.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
+        "predictions"
+    ),
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also paint each mask over its image.")
+    ] = False,
+    scales: Annotated[
+        str, typer.Option(help="Working scales to average over, such as 0.75,1,1.25.")
+    ] = "1",
+    flip: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = True,
+    short_side: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Short side of an image at scale 1, in pixels. Larger finds smaller things.",
+            show_default="as in training",
+        ),
+    ] = None,
+    crf: Annotated[
+        bool, typer.Option("--crf", help="Sharpen the masks along edges with a dense CRF.")
+    ] = False,
+    tags: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes known to be in the images; no other is found. Names for all images "
+            "(cat,dog), or a CSV file with the columns image and tags.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Segment images: masks and a table.
+
+    OUTPUT gets masks/ (palette PNG at the image's own size: 0 background, 1.. classes),
+    overlays/ if asked for, classes.csv (what the
+    ids mean) and predictions.csv (classes found, share of the area of each, mean confidence).
+    Sub-folders of the images are kept.
+
+    Exit code 1: some images could not be read; they are listed at the end.
+
+    \b
+    weaktr predict models/segmenter photo.jpg --overlay
+    weaktr predict models/segmenter photos/ 'more/**/*.png' -o masks --scales 0.75,1,1.25
+    weaktr predict models/segmenter photos/ --tags photos/tags.csv --crf
+    weaktr predict runs:/3f2a.../segmenter photos/
+    weaktr predict models:/animals/1 photos/
+    """
+    from weaktr.device import choose_device, set_threads
+    from weaktr.experiments.model_uri import load_named_model
+    from weaktr.models.segmenter import Segmenter
+    from weaktr.predict import run
+    from weaktr.predict.image_paths import find_images
+    from weaktr.predict.known_tags import read_known_tags
+
+    numbers = parse_scales(scales)
+    paths = find_images(images, skip=(output / "masks", output / "overlays"))
+    set_threads(0)
+    loaded = load_named_model(model, Segmenter, choose_device(device, given_as="--device"))
+    allowed = None
+    if tags is not None:
+        allowed, notes = read_known_tags(tags, paths, loaded.classes)
+        for note in notes:
+            print(f"Warning: {note}", file=sys.stderr)
+    outcome = run.predict(
+        loaded.model,
+        loaded.classes,
+        paths,
+        output,
+        run.prediction_params(
+            loaded.model.params, scales=numbers, flip=flip, short_side=short_side, crf=crf
+        ),
+        allowed=allowed,
+        overlay=overlay,
+        threads=min(8, os.cpu_count() or 1),
+    )
+    say(outcome, output)
+    raise typer.Exit(1 if outcome.skipped else 0)
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """`0.75,1` as numbers.
+
+    Raises:
+        UserError: If they are not numbers from 0.1 to 10.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(0.1 <= number <= 10 for number in numbers):
+        raise UserError(
+            "--scales must be numbers from 0.1 to 10 with commas between them, such as 0.75,1,1.25."
+            f" Got: {text!r}"
+        )
+    return numbers
+
+
+def say(outcome: "Outcome", output: Path) -> None:
+    """Says what was made, and lists what was skipped."""
+    done = outcome.images - len(outcome.skipped)
+    print(f"{done} of {outcome.images} images segmented: {output / 'predictions.csv'}")
+    if outcome.skipped:
+        print(f"Skipped: {len(outcome.skipped)}", file=sys.stderr)
+    for problem in outcome.skipped:
+        print(f"  {problem}", file=sys.stderr)

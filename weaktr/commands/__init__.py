@@ -1,1 +1,0 @@
-"""What each `weaktr` command does once its options are parsed; imported when it runs."""

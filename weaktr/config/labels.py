@@ -1,0 +1,22 @@
+"""`labels`: from CAMs to pseudo-labels."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from weaktr.config.crf import CrfParams
+from weaktr.config.values import Count, Flag, Real, Scales, Section
+
+
+class LabelParams(Section):
+    """CAMs to pseudo-labels."""
+
+    scales: Scales = (1.0, 1.2)
+    flip: Flag = True
+    long_side: Count | None = None
+    """Larger images are shrunk to this long side first; their labels are enlarged again."""
+    affinity: Flag = True
+    """Propagate the fused CAM by the patch-to-patch affinity."""
+    background_score: Annotated[Real, Field(gt=0, lt=1)] | Literal["sweep"] = 0.43
+    """A fixed score, or `sweep`: the best one by *training masks*, as the published code does."""
+    crf: CrfParams = CrfParams()

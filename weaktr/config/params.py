@@ -1,0 +1,21 @@
+"""All sections of `params.yaml`."""
+
+from weaktr.config.cam import CamParams
+from weaktr.config.dataset import DatasetParams
+from weaktr.config.decoder import DecoderParams
+from weaktr.config.evaluation import EvaluationParams
+from weaktr.config.labels import LabelParams
+from weaktr.config.runtime import RuntimeParams
+from weaktr.config.values import CountOrZero, Section
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    dataset: DatasetParams = DatasetParams()
+    seed: CountOrZero = 0
+    cam: CamParams = CamParams()
+    labels: LabelParams = LabelParams()
+    decoder: DecoderParams = DecoderParams()
+    evaluation: EvaluationParams = EvaluationParams()
+    runtime: RuntimeParams = RuntimeParams()

@@ -1,0 +1,19 @@
+"""`runtime`: how to run, not what to compute."""
+
+from weaktr.config.values import Count, CountOrZero, Flag, Section
+
+
+class RuntimeParams(Section):
+    """How to run, not what to compute: no stage depends on this block."""
+
+    device: str = "auto"
+    """`auto` (CUDA if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    workers: CountOrZero = 0
+    """Loader processes; 0 loads in the main process."""
+    threads: CountOrZero = 0
+    """CPU threads of torch; 0: as many as there are cores."""
+    checkpoint_epochs: Count = 1
+    """A checkpoint to resume from every so many epochs."""
+    activation_checkpointing: Flag = False
+    experiment: str = "weaktr"
+    """Name of the MLflow experiment."""

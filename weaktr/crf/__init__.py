@@ -1,0 +1,1 @@
+"""Dense CRF: mean field on a permutohedral lattice."""

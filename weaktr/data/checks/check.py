@@ -1,0 +1,288 @@
+"""Every problem of a data set in one pass, and the manifest if it is sound."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weaktr.config.dataset import DatasetParams
+from weaktr.data.checks.inspection import (
+    Inspection,
+    MaskPlan,
+    gather_masks,
+    inspect_entries,
+    orientation_for,
+)
+from weaktr.data.checks.summary import summarise
+from weaktr.data.manifest import Manifest, MaskRecord, Record
+from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
+from weaktr.data.readers.registry import list_dataset
+from weaktr.errors import UserError
+from weaktr.labels import BACKGROUND, VOID
+
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Control characters, line ends, and surrogates (as which undecodable bytes reach Python)."""
+_LONGEST_ID = 200
+"""Bytes; file systems allow 255, and results add suffixes."""
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        manifest: Class list and the images that are sound.
+        problems: Everything wrong, errors first.
+        notes: Where tags, splits and masks came from, one sentence each.
+        masks: How the mask of each image comes about, in manifest order.
+        listing: What the reader listed; `None` where it could not.
+    """
+
+    manifest: Manifest
+    problems: list[Problem]
+    notes: list[str]
+    masks: list[MaskPlan] = field(default_factory=list)
+    listing: Listing | None = None
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Problems with which a stage would fail."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    def raise_for_errors(self) -> None:
+        """Does nothing if the data set is fit for training.
+
+        Raises:
+            UserError: If it is not; one sentence for the first error, with the number of others.
+        """
+        errors = self.errors
+        if not errors:
+            return
+        more = len(errors) - 1
+        rest = (
+            f" ({more} more error{'s' * (more > 1)}: `weaktr check-data` lists all.)"
+            if more
+            else ""
+        )
+        raise UserError(errors[0].message + rest)
+
+    def write_masks(
+        self, folder: str | Path, *, listed_as: str | None = None, workers: int | None = None
+    ) -> dict[str, MaskRecord]:
+        """Image id -> mask with the class list's ids; those that need a change go to the folder.
+
+        Args:
+            folder: Takes `<id>.png` files; made when the first one is written.
+            listed_as: What to call the folder in the records, where it will be moved.
+            workers: Processes; `None`: one a core.
+        """
+        if self.listing is None:
+            return {}
+        return gather_masks(self.masks, self.listing, folder, listed_as=listed_as, workers=workers)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for people, as plain data: see `weaktr.data.checks.summary.summarise`."""
+        return {
+            **summarise(self.manifest, {plan.id for plan in self.masks}),
+            "notes": self.notes,
+            "problems": [
+                {"severity": p.severity, "kind": p.kind, "message": p.message}
+                for p in self.problems
+            ],
+        }
+
+
+def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Report:
+    """Lists a data set, reads every image and mask once, and notes every problem.
+
+    Args:
+        params: Where the data set is and how to read it.
+        workers: Processes that read files; `None`: one a core.
+    """
+    try:
+        listing = list_dataset(params)
+    except UserError as error:
+        return Report(Manifest((), ()), [Problem("error", "layout", str(error))], [])
+    entries = _usable(listing)
+    records, plans = [], []
+    inspections = inspect_entries(entries, workers=workers)
+    for entry, seen in zip(entries, inspections, strict=True):
+        record = _record(listing, entry, seen)
+        if record is not None:
+            records.append(record)
+            plan = _mask_plan(listing, entry, seen)
+            if plan is not None:
+                plans.append(plan)
+    manifest = Manifest(listing.classes, tuple(records))
+    _check_tags(listing, manifest)
+    _check_masks(listing, manifest, plans)
+    _check_copies(listing, manifest)
+    problems = sorted(listing.problems, key=lambda problem: problem.severity != "error")
+    return Report(manifest, problems, listing.notes, plans, listing)
+
+
+def _usable(listing: Listing) -> list[Entry]:
+    """The entries that can go into a manifest: each id once, with names that can be written."""
+    entries: dict[str, Entry] = {}
+    for entry in listing.entries:
+        first = entries.get(entry.id)
+        if any(unicodedata.category(character) in _UNWRITABLE for character in entry.image):
+            listing.error(
+                "bad-name",
+                f"The name of an image has characters that cannot be written in a table; rename "
+                f"it. Got: {entry.image!a}.",
+            )
+        elif len(entry.id.encode()) > _LONGEST_ID:
+            listing.error(
+                "bad-name",
+                f"{entry.image} has too long a name for results to be called by; shorten it to "
+                f"{_LONGEST_ID} bytes.",
+            )
+        elif first is None:
+            entries[entry.id] = entry
+        elif first.image != entry.image:
+            listing.error(
+                "duplicate-id",
+                f"{first.image} and {entry.image} would share the id {entry.id!r}; rename one.",
+            )
+        elif first.split != entry.split:
+            listing.error(
+                "two-splits",
+                f"{entry.image} is in the splits {first.split} and {entry.split}; take it out of "
+                "one.",
+            )
+        else:
+            listing.error(
+                "duplicate-id", f"{entry.image} is listed twice in {entry.split}; list it once."
+            )
+    return list(entries.values())
+
+
+def _record(listing: Listing, entry: Entry, seen: Inspection) -> Record | None:
+    """The manifest's row, or `None` with a problem where the image cannot be read."""
+    if isinstance(seen.image, str):
+        note = listing.warn if entry.split == "test" else listing.error
+        note("unreadable-image", seen.image)
+        return None
+    facts = seen.image
+    return Record(
+        id=entry.id,
+        image=entry.image,
+        split=entry.split,
+        tags=entry.tags or (),
+        width=facts.width,
+        height=facts.height,
+        digest=facts.digest,
+    )
+
+
+def _mask_plan(listing: Listing, entry: Entry, seen: Inspection) -> MaskPlan | None:
+    """How the image's mask comes about, or `None` where it has none that can be used."""
+    if entry.mask is None or isinstance(seen.image, str):
+        return None
+    if isinstance(seen.mask, str):
+        listing.error("unreadable-mask", seen.mask)
+        return None
+    size = entry.mask.size if seen.mask is None else (seen.mask.width, seen.mask.height)
+    name = entry.mask.path if isinstance(entry.mask, StoredMask) else "The annotation"
+    orientation = orientation_for(seen.image, *size) if size else None
+    if size and orientation is None:
+        listing.error(
+            "mask-size",
+            f"{name} is {size[0]}x{size[1]} pixels but its image {entry.image} is "
+            f"{seen.image.width}x{seen.image.height}; draw the mask at the image's size.",
+        )
+        return None
+    if seen.mask is not None:
+        known = {BACKGROUND, VOID, *listing.mask_ids, *listing.other_ids}
+        strange = [str(i) for i in seen.mask.ids if i not in known]
+        if strange:
+            listing.error(
+                "mask-ids",
+                f"{name} holds ids that are no class; use 0 for background, 1 to "
+                f"{max(known - {VOID})} for classes, 255 for void. Got: {', '.join(strange)}.",
+            )
+            return None
+    return MaskPlan(entry.id, entry.mask, orientation or 1, seen.mask)
+
+
+def _check_tags(listing: Listing, manifest: Manifest) -> None:
+    """Training needs images of every class."""
+    train = manifest.of_split("train")
+    counts = Counter(tag for record in train for tag in record.tags)
+    if len(train) == 0:
+        listing.error("no-training-images", "No training image is usable; add images to the split.")
+        return
+    for name in manifest.classes:
+        if counts[name] == 0:
+            listing.error(
+                "class-without-images",
+                f"No training image has the tag {name!r}; add one, or leave the class out with "
+                "dataset.classes.",
+            )
+    validation = manifest.of_split("val")
+    if len(validation) == 0:
+        listing.notes.append(
+            "There are no validation images: the evaluate stage needs evaluation.split: train."
+        )
+    seen = {tag for record in validation for tag in record.tags}
+    if len(validation) and (unseen := [name for name in manifest.classes if name not in seen]):
+        listing.warn(
+            "class-not-validated",
+            f"No validation image has the tags {', '.join(unseen)}; nothing will be measured for "
+            "them.",
+        )
+    if tagless := [record.image for record in train if not record.tags]:
+        listing.warn(
+            "no-tags",
+            f"{_some(tagless)} without tags; training takes them as images of background only.",
+        )
+
+
+def _check_masks(listing: Listing, manifest: Manifest, plans: Sequence[MaskPlan]) -> None:
+    """Evaluation needs masks, and they should agree with the tags."""
+    validation = manifest.of_split("val")
+    masked = {plan.id for plan in plans}
+    if without := [record.image for record in validation if record.id not in masked]:
+        listing.warn(
+            "no-mask",
+            "No validation image has a mask: masks will be predicted but not measured."
+            if len(without) == len(validation)
+            else f"{_some(without)} of the validation split without a mask; add the masks, or they "
+            "will not be measured.",
+        )
+    tags = {record.id: set(record.tags) for record in manifest}
+    splits = {record.id: record.split for record in manifest}
+    differing = []
+    for plan in plans:
+        if plan.facts is not None and splits[plan.id] != "test":
+            ids = {listing.mask_ids[i] for i in plan.facts.ids if i in listing.mask_ids}
+            if {manifest.classes[i - 1] for i in ids} != tags[plan.id]:
+                differing.append(plan.id)
+    if differing:
+        listing.warn(
+            "mask-and-tags",
+            f"{_some(differing)} whose mask shows other classes than the tags; check them if that "
+            "is many.",
+        )
+
+
+def _check_copies(listing: Listing, manifest: Manifest) -> None:
+    """The same file in two splits makes measurements too good."""
+    first: dict[str, Record] = {}
+    for record in manifest:
+        other = first.setdefault(record.digest, record)
+        if other.split != record.split:
+            listing.warn(
+                "same-content",
+                f"{record.image} ({record.split}) is the same file as {other.image} "
+                f"({other.split}); take it out of one split.",
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    """`1 image (a)`; `7 images (a, b, c, ...)`."""
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} image{'s' * (len(names) > 1)} ({shown})"

@@ -1,0 +1,1 @@
+"""Recipes and tracked runs: how results are made, kept and found again."""

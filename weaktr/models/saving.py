@@ -1,0 +1,147 @@
+"""Trained networks on disk: a folder with `model.safetensors` and `config.json`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from weaktr.errors import UserError
+from weaktr.files import read_json, replace_dir, write_json
+from weaktr.models.network import Network
+from weaktr.models.pretrained import check_names
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+N = TypeVar("N", bound=Network)
+
+
+class SavedConfig(BaseModel):
+    """What `config.json` holds.
+
+    Attributes:
+        kind: Which network: its `kind`.
+        classes: Class names without background, in the order of the network's outputs.
+        params: Values of the section that it was built from.
+        normalization: Mean and standard deviation of the input, for readers without this package.
+        extra: What else is known of it.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    kind: str
+    classes: list[str]
+    params: dict[str, Any]
+    normalization: dict[str, list[float]] = {}
+    extra: dict[str, Any] = {}
+
+
+class LoadedModel(Generic[N]):
+    """A network and what is known of it.
+
+    Attributes:
+        model: In evaluation mode, on the device asked for.
+        classes: Class names without background, in the order of the network's outputs.
+        config: The whole of `config.json`.
+    """
+
+    def __init__(self, model: N, config: SavedConfig) -> None:
+        self.model = model
+        self.classes = tuple(config.classes)
+        self.config = config
+
+
+def save_model(
+    model: Network,
+    folder: str | Path,
+    *,
+    classes: Sequence[str],
+    extra: dict[str, Any] | None = None,
+) -> None:
+    """Saves a network; equal networks give equal bytes.
+
+    Args:
+        model: The network.
+        folder: Replaced as a whole.
+        classes: Class names without background.
+        extra: More JSON values for `config.json`, under `extra`.
+    """
+    params = model.params.model_dump(mode="json")
+    params["backbone"]["weights"] = "none"  # they are here; where they once came from is no matter
+    config = SavedConfig(
+        kind=model.kind,
+        classes=list(classes),
+        params=params,
+        normalization={"mean": list(model.mean), "std": list(model.std)},
+        extra=extra or {},
+    )
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    with replace_dir(folder) as temporary:
+        (temporary / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
+        write_json(temporary / CONFIG, config.model_dump())
+
+
+def read_config(folder: str | Path) -> SavedConfig:
+    """What a folder says of the network in it.
+
+    Raises:
+        UserError: If it holds no saved network, or one that is described otherwise.
+    """
+    folder = Path(folder)
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder} is not a saved model: it has no {name}; name a folder that holds "
+                f"{WEIGHTS} and {CONFIG}."
+            )
+    try:
+        return SavedConfig.model_validate(read_json(folder / CONFIG))
+    except ValidationError as error:
+        raise _not_a_model(folder, error) from None
+
+
+def load_model(
+    folder: str | Path, network: type[N], device: str | torch.device = "cpu"
+) -> LoadedModel[N]:
+    """Loads what `save_model` saved; every tensor must find its place.
+
+    Args:
+        folder: With `model.safetensors` and `config.json`.
+        network: The class that is wanted, `CAMNetwork` or `Segmenter`.
+        device: Where the network goes.
+
+    Raises:
+        UserError: If a file is missing or damaged, the two do not fit each other, or the folder
+            holds another network.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    if config.kind != network.kind:
+        raise UserError(
+            f"{folder} holds a model of another kind; a {network.kind} is needed. "
+            f"Got: {config.kind!r}"
+        )
+    try:
+        params = network.params_class.model_validate(config.params)
+    except ValidationError as error:
+        raise _not_a_model(folder, error) from None
+    model = network.from_params(params, len(config.classes), pretrained=False)
+    try:
+        state = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{folder / WEIGHTS} is damaged; restore or remake it. Got: {error}"
+        ) from None
+    check_names(state, model.state_dict(), str(folder / WEIGHTS))
+    model.load_state_dict(state)
+    return LoadedModel(model.to(device).eval(), config)
+
+
+def _not_a_model(folder: Path, error: ValidationError) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(
+        f"{folder / CONFIG} does not describe a model of weaktr; save it again. Got: {reason}"
+    )

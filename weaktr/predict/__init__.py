@@ -1,0 +1,1 @@
+"""Masks for images named on a command line."""

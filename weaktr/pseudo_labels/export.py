@@ -1,0 +1,223 @@
+"""Pseudo-labels of a whole split: CAMs on the network's device, CRF and PNG files in a pool.
+
+Memory holds a few batches however many images there are. Masks, where there are any, are only
+compared with; with `background_score: sweep` they also choose the score, and the result says so.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from weaktr.batching import map_ahead, shape_batches
+from weaktr.config.crf import CrfParams
+from weaktr.config.labels import LabelParams
+from weaktr.crf.dense_crf import refine_with_crf
+from weaktr.data.images import read_image
+from weaktr.data.manifest import Manifest, Record
+from weaktr.data.masks import read_mask, write_mask
+from weaktr.errors import UserError
+from weaktr.labels import Pixels
+from weaktr.metrics.confusion import ConfusionMatrix
+from weaktr.metrics.scores import scores
+from weaktr.models.cam_kinds import FINE, FUSED, SEEDS, CAMKind
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.progress import track
+from weaktr.pseudo_labels.background import cam_to_label
+from weaktr.pseudo_labels.background_sweep import MIN_GAP, BackgroundSweep
+from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams
+from weaktr.pseudo_labels.patch_cams import PatchCAMs
+
+BATCH = 8
+"""Images of equal shape that go through the network together, each with its flip."""
+
+
+@dataclass
+class LabelMetrics:
+    """What export found out.
+
+    Attributes:
+        background_score: The score that was used.
+        images: Images labelled.
+        measured: Images that had a mask to compare with.
+        miou: mIoU in percent of the seeds at the background score (`coarse`, `fused`, `fine`) and
+            of the `pseudo_labels`; empty where no mask has a labelled pixel.
+        optimum: For each seed the best background score by the masks, and its mIoU: an oracle's
+            value, for information.
+    """
+
+    background_score: float
+    images: int = 0
+    measured: int = 0
+    miou: dict[str, float] = field(default_factory=dict)
+    optimum: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class _Job(NamedTuple):
+    """An image to label, at its working size, and its CAMs."""
+
+    record: Record
+    image: Pixels
+    cams: PatchCAMs
+
+
+@torch.inference_mode()
+def export_labels(
+    model: CAMNetwork,
+    manifest: Manifest,
+    masks: Mapping[str, str],
+    params: LabelParams,
+    *,
+    cam_folder: Path,
+    label_folder: Path,
+    threads: int,
+) -> LabelMetrics:
+    """Writes compact CAMs and one palette PNG for every image of a manifest.
+
+    Args:
+        model: The CAM network in evaluation mode, on the device to use.
+        manifest: The images and their tags.
+        masks: Path of the true mask of each image that has one; measures, and never labels unless
+            `params.background_score` is `sweep`.
+        params: The `labels` section.
+        cam_folder: Existing folder for one `.safetensors` of CAMs an image.
+        label_folder: Existing folder for one PNG an image.
+        threads: Images that are labelled side by side while the network runs.
+
+    Raises:
+        UserError: If an image or a mask cannot be read, or if a sweep is asked for without masks.
+    """
+    names = manifest.classes
+    kept = FINE if params.affinity else FUSED
+    fixed = params.background_score if isinstance(params.background_score, float) else None
+    thresholds = [i / 100 for i in range(1, 100)]
+    if fixed is not None:  # it takes the place of one that is the same or too close
+        thresholds = sorted([fixed, *(t for t in thresholds if abs(t - fixed) >= MIN_GAP)])
+    sweeps = {kind: BackgroundSweep(len(names), thresholds) for kind in SEEDS}
+    measured = [record for record in manifest.records if record.id in masks]
+
+    def cams_in_batches() -> Iterator[_Job]:
+        for record, image, by_kind in _cams(model, manifest, params):
+            path = cam_folder / f"{record.id}.safetensors"
+            by_kind[kept].save(path)
+            by_kind[kept] = PatchCAMs.load(path)  # as when a swept score labels
+            if record.id in masks:
+                truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
+                for kind, sweep in sweeps.items():
+                    sweep.update(by_kind[kind].full(), by_kind[kind].classes, truth)
+            yield _Job(record, image, by_kind[kept])
+
+    def cams_from_disk() -> Iterator[_Job]:
+        for record in track(manifest.records, "labels"):
+            cams = PatchCAMs.load(cam_folder / f"{record.id}.safetensors")
+            yield _Job(record, _working_image(record, params), cams)
+
+    if fixed is not None:
+        score, jobs = fixed, cams_in_batches()
+    else:
+        for _ in cams_in_batches():
+            pass
+        score, jobs = _swept_score(sweeps[kept]), cams_from_disk()
+
+    def label(job: _Job) -> None:
+        record = job.record
+        ids = pseudo_label(job.cams, job.image, background_score=score, crf=params.crf)
+        if ids.shape != (record.height, record.width):
+            ids = _resized(ids, (record.width, record.height), Image.Resampling.NEAREST)
+        write_mask(label_folder / f"{record.id}.png", ids)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in map_ahead(pool, label, jobs, ahead=4 * threads):
+            pass
+
+    result = LabelMetrics(score, images=len(manifest.records), measured=len(measured))
+    confusion = ConfusionMatrix(len(names) + 1)
+    for record in measured:
+        prediction = read_mask(label_folder / f"{record.id}.png")
+        truth = read_mask(masks[record.id])
+        confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
+    matrix = confusion.matrix()
+    if matrix.any():
+        at_score = thresholds.index(score)
+        result.miou = {kind.name: float(s.miou()[at_score]) for kind, s in sweeps.items()}
+        result.miou["pseudo_labels"] = scores(matrix, ("background", *names)).mean_iou
+        result.optimum = {kind.name: s.best()._asdict() for kind, s in sweeps.items()}
+    return result
+
+
+def pseudo_label(
+    cams: PatchCAMs,
+    image: Pixels,
+    *,
+    background_score: float,
+    crf: CrfParams,
+) -> Pixels:
+    """The pseudo-label of one image.
+
+    Args:
+        cams: CAMs of its tags.
+        image: The image, RGB uint8 `[H, W, 3]`.
+        background_score: Score of the background at every pixel.
+        crf: Dense CRF that sharpens the label map; backend `none` leaves it as it is.
+
+    Returns:
+        uint8 `[H, W]`: 0 background, class + 1 elsewhere; all background if there are no tags.
+    """
+    label = cam_to_label(cams.full(), cams.classes, background_score).cpu().numpy()
+    if crf.backend == "none":
+        return label
+    return refine_with_crf(image, label, classes=cams.classes, params=crf)
+
+
+def _cams(
+    model: CAMNetwork, manifest: Manifest, params: LabelParams
+) -> Iterator[tuple[Record, Pixels, dict[CAMKind, PatchCAMs]]]:
+    """Every image at its working size with the CAMs of each seed, in batches of equal shape."""
+    records = manifest.records
+    column = {name: c for c, name in enumerate(manifest.classes)}
+    batches = shape_batches([(r.height, r.width) for r in records], BATCH)
+    for batch in track(batches, "CAMs"):
+        images = [_working_image(records[i], params) for i in batch]
+        present = [[column[tag] for tag in records[i].tags] for i in batch]
+        per_kind = multi_scale_cams(
+            model, images, present, scales=params.scales, flip=params.flip, kinds=SEEDS
+        )
+        for place, i in enumerate(batch):
+            by_kind = {kind: cams[place].cpu() for kind, cams in zip(SEEDS, per_kind, strict=True)}
+            yield records[i], images[place], by_kind
+
+
+def _working_image(record: Record, params: LabelParams) -> Pixels:
+    """RGB `[H, W, 3]`, shrunk so that its long side is at most `params.long_side`."""
+    image = read_image(record.image)
+    longest = max(image.size)
+    if params.long_side is not None and longest > params.long_side:
+        factor = params.long_side / longest
+        width, height = (max(1, round(side * factor)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(image)
+
+
+def _resized(ids: Pixels, size: tuple[int, int], resampling: Image.Resampling) -> Pixels:
+    return np.array(Image.fromarray(ids).resize(size, resampling))
+
+
+def _at_size(ids: Pixels, shape: tuple[int, int]) -> Pixels:
+    """A mask at the working size of its image."""
+    if ids.shape == shape:
+        return ids
+    return _resized(ids, (shape[1], shape[0]), Image.Resampling.NEAREST)
+
+
+def _swept_score(sweep: BackgroundSweep) -> float:
+    if not sweep.confusion().any():
+        raise UserError(
+            "labels.background_score: 'sweep' needs masks of training images and there are none "
+            "with a labelled pixel; give a number, 0.43 for example."
+        )
+    return sweep.best().background_score

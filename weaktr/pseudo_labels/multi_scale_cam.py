@@ -1,0 +1,113 @@
+"""CAMs of images, summed over scales and flips.
+
+The steps and their order follow WeakTr (arXiv 2304.01184, section III-B), batched: a scale and its
+flip go through the network together, as do images of equal shape, and only the maps of present
+classes are propagated, enlarged and kept.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from weaktr.models.cam_kinds import FINE, CAMKind
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.pseudo_labels.patch_cams import PatchCAMs
+
+
+def scaled_input(model: CAMNetwork, image: npt.NDArray[np.uint8], scale: float) -> Tensor:
+    """One network input: the image resized (bicubic) and normalised for the model.
+
+    Args:
+        model: Gives the normalisation and the smallest side, one patch.
+        image: RGB uint8 `[H, W, 3]`.
+        scale: Factor for both sides, each rounded to whole pixels.
+
+    Returns:
+        float32 `[3, h, w]` in main memory.
+    """
+    height, width = (max(round(side * scale), model.patch_size) for side in image.shape[:2])
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().div_(255)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.mean, model.std))
+    return (pixels - mean) / std
+
+
+def patch_cams(
+    model: CAMNetwork, x: Tensor, kinds: Sequence[CAMKind] = (FINE,), classes: Tensor | None = None
+) -> list[Tensor]:
+    """CAMs of a batch of network inputs on the patch grid, one tensor a kind.
+
+    Args:
+        model: The CAM network.
+        x: Normalised images `[B, 3, H, W]`.
+        kinds: Which maps to return.
+        classes: Indices of the K classes wanted; all when not given.
+
+    Returns:
+        For each kind `[B, K, h, w]`.
+    """
+    maps = model.maps(x)
+    if classes is not None:
+        maps = maps.of_classes(classes)
+    return [kind.of(maps).float() for kind in kinds]
+
+
+@torch.inference_mode()
+def multi_scale_cams(
+    model: CAMNetwork,
+    images: Sequence[npt.NDArray[np.uint8]],
+    present: Sequence[Sequence[int]],
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = True,
+    kinds: Sequence[CAMKind] = (FINE,),
+) -> list[list[PatchCAMs]]:
+    """CAMs of images of equal shape, summed over scales and horizontal flips.
+
+    Images without tags never reach the network: they get CAMs without classes.
+
+    Args:
+        model: The CAM network, in eval mode; inputs go to its device.
+        images: RGB uint8 `[H, W, 3]`, all of one shape.
+        present: For each image its classes, 0-based.
+        scales: Factors of the input size.
+        flip: Whether each scale is also seen flipped.
+        kinds: Which maps to return.
+
+    Returns:
+        For each kind the CAMs of every image, on the model's device.
+    """
+    height, width = images[0].shape[:2]
+    if any(image.shape != images[0].shape for image in images):
+        raise ValueError(f"images must have one shape. Got: {[i.shape for i in images]}")
+    device = next(model.parameters()).device
+    tagged = [i for i, classes in enumerate(present) if len(classes)]
+    union = sorted({c for i in tagged for c in present[i]})
+    wanted = torch.tensor(union, dtype=torch.long, device=device)
+
+    grids: list[list[Tensor]] = [[] for _ in kinds]  # kind -> scale -> [B, K, h, w]
+    for scale in scales if tagged else ():
+        x = torch.stack([scaled_input(model, images[i], scale) for i in tagged]).to(device)
+        if flip:
+            x = torch.cat([x, x.flip(-1)])
+        for per_scale, cam in zip(grids, patch_cams(model, x, kinds, wanted), strict=True):
+            if flip:
+                plain, flipped = cam.chunk(2)
+                cam = plain + flipped.flip(-1)
+            per_scale.append(cam)
+
+    results = []
+    for per_scale in grids:
+        empty = (torch.zeros(0, 1, 1, device=device),) * len(scales)
+        cams = [PatchCAMs((), empty, height, width) for _ in images]
+        for row, i in enumerate(tagged):
+            classes = tuple(sorted(present[i]))
+            columns = [union.index(c) for c in classes]
+            own = tuple(grid[row, columns] for grid in per_scale)
+            cams[i] = PatchCAMs(classes, own, height, width)
+        results.append(cams)
+    return results

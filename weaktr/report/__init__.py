@@ -1,0 +1,1 @@
+"""What people look at: the report, overlays, pictures of CAMs."""

@@ -1,0 +1,1 @@
+"""From a segmenter to label maps, and their scores."""

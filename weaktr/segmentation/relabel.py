@@ -1,0 +1,50 @@
+"""Label maps from a trained segmenter, for the next round of its training.
+
+Beyond the paper: the segmenter's own predictions, cut to the tags of each image, replace the
+pseudo-labels that it learned from. Nothing but tags is looked at.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from weaktr.config.decoder import DecoderParams
+from weaktr.data.images import read_image
+from weaktr.data.manifest import Manifest
+from weaktr.data.masks import write_mask
+from weaktr.models.segmenter import Segmenter
+from weaktr.progress import track
+from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_labels
+
+
+@torch.inference_mode()
+def relabel(model: Segmenter, manifest: Manifest, params: DecoderParams, folder: Path) -> None:
+    """Writes one palette PNG for every image of a manifest.
+
+    Windows are as large as the crops of training, with a stride of two thirds; each scale is run
+    with its flip. A pixel becomes background or the likeliest class among the image's tags.
+
+    Args:
+        model: In evaluation mode; inputs go to its device.
+        manifest: The images and their tags.
+        params: The `decoder` section: `crop_size`, `augment.short_side` and `relabel_scales`.
+        folder: Existing folder for `<id>.png`.
+
+    Raises:
+        UserError: If an image cannot be read.
+    """
+    device = next(model.parameters()).device
+    settings = InferenceSettings(
+        window=params.crop_size,
+        stride=max(1, 2 * params.crop_size // 3),
+        short_side=params.augment.short_side,
+        scales=params.relabel_scales,
+    )
+    tagged = torch.from_numpy(manifest.targets()).bool()
+    background = torch.ones(len(tagged), 1, dtype=torch.bool)
+    allowed = torch.cat((background, tagged), dim=1).to(device)  # [N, K]
+    for index, record in enumerate(track(manifest.records, "relabelling")):
+        image = torch.from_numpy(np.array(read_image(record.image))).to(device)
+        labels, _ = sliding_window_labels(model, image[None], settings, allowed[index][None])
+        write_mask(folder / f"{record.id}.png", labels[0].cpu().numpy())

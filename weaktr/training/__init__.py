@@ -1,0 +1,1 @@
+"""Losses, rates, data and the one loop of both trainers."""

@@ -1,0 +1,42 @@
+"""Optimiser and learning rate of the CAM network (paper: section IV-A)."""
+
+import torch
+from torch import nn
+
+from weaktr.config.cam import CamParams
+from weaktr.training.schedules import CosineSchedule
+
+
+def cam_optimizer(model: nn.Module, params: CamParams) -> torch.optim.Optimizer:
+    """AdamW over every parameter: as published, biases and norms decay like the rest.
+
+    Args:
+        model: The CAM network; the blocks and patch embedding of its backbone form the first
+            group, whose rate is `backbone_lr_scale` times that of class tokens, head and fusion.
+        params: The `cam` section.
+    """
+    pretrained = ("backbone.blocks.", "backbone.patch_embed.")
+    blocks = [p for name, p in model.named_parameters() if name.startswith(pretrained)]
+    others = [p for name, p in model.named_parameters() if not name.startswith(pretrained)]
+    groups = [
+        {"params": blocks, "lr_scale": params.backbone_lr_scale},
+        {"params": others, "lr_scale": 1.0},
+    ]
+    return torch.optim.AdamW(groups, lr=params.lr, weight_decay=params.weight_decay, fused=True)
+
+
+def cam_schedule(params: CamParams, steps_per_epoch: int) -> CosineSchedule:
+    """The CAM network's schedule; its rate is for 512 images a step and scales with the batch.
+
+    The lowest rates do not scale, but never lie above the peak, as they would for a small batch.
+    """
+    base_lr = params.lr * params.batch_size * params.accumulate / 512
+    return CosineSchedule(
+        base_lr=base_lr,
+        epochs=params.epochs,
+        steps_per_epoch=steps_per_epoch,
+        min_lr=min(params.min_lr, base_lr),
+        warmup_epochs=params.warmup_epochs,
+        warmup_lr=min(params.warmup_lr, base_lr),
+        published=params.schedule == "cosine_published",
+    )

@@ -1,0 +1,87 @@
+"""Augmentation and normalisation for the CAM network, built from timm."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PIL import Image
+from timm.data.auto_augment import AugMixAugment, AutoAugment, RandAugment
+from timm.data.transforms_factory import create_transform
+from torch import Tensor
+from torchvision.transforms import v2
+
+from weaktr.config.cam import CamAugmentParams
+from weaktr.errors import UserError
+
+
+def to_tensor(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Normalises an RGB image.
+
+    Args:
+        image: RGB.
+        mean: Per-channel mean of the backbone's pretraining, in [0, 1].
+        std: Per-channel standard deviation, likewise.
+
+    Returns:
+        Float tensor `[3, H, W]`.
+    """
+    pixels = v2.functional.pil_to_tensor(image).float().div_(255)
+    return v2.functional.normalize(pixels, list(mean), list(std), inplace=True)
+
+
+def _posterize_one_bit_or_more(posterize: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
+    def guarded(image: Image.Image, bits: int, **options: Any) -> Image.Image:
+        return posterize(image, max(1, bits), **options)
+
+    return guarded
+
+
+def cam_training_transform(
+    params: CamAugmentParams, *, input_size: int, mean: Sequence[float], std: Sequence[float]
+) -> Callable[[Image.Image], Tensor]:
+    """timm's training transform: random resized crop, flip, jitter, RandAugment, erasing.
+
+    timm's `PosterizeIncreasing` can ask for 0 bits, which today's Pillow refuses; at least one bit
+    is kept here (it used to give a black image).
+
+    Args:
+        params: The `cam.augment` section.
+        input_size: Side of the square output in pixels.
+        mean: Per-channel mean of the backbone's pretraining.
+        std: Per-channel standard deviation.
+
+    Returns:
+        A function from an RGB image to a float tensor `[3, input_size, input_size]`. It draws from
+        the global generators of `random`, `numpy` and `torch`.
+
+    Raises:
+        UserError: If timm knows no such policy.
+    """
+    try:
+        transform = create_transform(
+            input_size,
+            is_training=True,
+            scale=(params.scale_min, 1.0),
+            color_jitter=params.color_jitter,
+            auto_augment=params.auto_augment,
+            interpolation="bicubic",
+            re_prob=params.erase_probability,
+            re_mode="pixel",
+            mean=tuple(mean),
+            std=tuple(std),
+        )
+    except (AssertionError, ValueError) as error:
+        raise UserError(
+            "cam.augment.auto_augment must be null or a policy of timm, such as "
+            f"rand-m9-mstd0.5-inc1 ({error}). Got: {params.auto_augment!r}"
+        ) from None
+    for step in transform.transforms:
+        if isinstance(step, RandAugment | AugMixAugment):
+            operations = list(step.ops)
+        elif isinstance(step, AutoAugment):
+            operations = [operation for policy in step.policy for operation in policy]
+        else:
+            continue
+        for operation in operations:
+            if operation.name.startswith("Posterize"):
+                operation.aug_fn = _posterize_one_bit_or_more(operation.aug_fn)
+    return transform

@@ -1,0 +1,64 @@
+"""Images with their label maps, as samples."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from weaktr.data.images import read_image
+from weaktr.data.manifest import Manifest
+from weaktr.data.masks import read_mask
+from weaktr.errors import UserError
+from weaktr.training.sampling import Key, sample_seed, seeded
+
+
+class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Images with a label map: `[3, S, S]` float and `[S, S]` int64.
+
+    Args:
+        manifest: The images of one split.
+        masks: Path of each image's label map, by image id.
+        transform: Joint transform of an RGB image and a uint8 label map `[H, W]`.
+        seed: The run's seed.
+
+    Raises:
+        UserError: If an image has no label map.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        masks: Mapping[str, str | Path],
+        transform: Callable[[Image.Image, np.ndarray], tuple[Tensor, Tensor]],
+        *,
+        seed: int,
+    ) -> None:
+        missing = [record.id for record in manifest.records if record.id not in masks]
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {len(manifest.records)} training images have no label map, "
+                f"the first is {missing[0]!r}; export labels for all of them first."
+            )
+        self.records = manifest.records
+        self.masks = masks
+        self.transform = transform
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        epoch, index = key
+        record = self.records[index]
+        image = read_image(record.image)
+        label = read_mask(self.masks[record.id])
+        if label.shape != (image.height, image.width):
+            raise UserError(
+                f"{self.masks[record.id]} is {label.shape[1]}x{label.shape[0]} pixels but its "
+                f"image {record.image} is {image.width}x{image.height}; remake the label map."
+            )
+        with seeded(sample_seed(self.seed, epoch, record.id)):
+            return self.transform(image, label)

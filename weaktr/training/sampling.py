@@ -1,0 +1,86 @@
+"""Order and seeds of samples, which depend on (seed, epoch, sample id) and on nothing else.
+
+An item is asked for as `(epoch, index)`. Results then do not depend on the number of loader
+processes, and an epoch can be repeated alone, which is what makes a resumed run equal an
+uninterrupted one.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+Key = tuple[int, int]
+"""Epoch and index of a sample."""
+
+
+def sample_seed(*parts: object) -> int:
+    """A 32-bit seed from any printable parts, equal on every machine."""
+    text = "\0".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seeds `random`, `numpy` and `torch` (CPU) inside the block and restores them after it."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.random.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+class EpochSampler(Sampler[Key]):
+    """Every index once an epoch, in an order drawn from (seed, epoch)."""
+
+    def __init__(self, length: int, *, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Key]:
+        generator = torch.Generator().manual_seed(sample_seed(self.seed, self.epoch, "order"))
+        order = torch.randperm(self.length, generator=generator).tolist()
+        yield from ((self.epoch, index) for index in order)
+
+
+def training_loader(
+    dataset: Dataset[tuple[Tensor, Tensor]],
+    sampler: EpochSampler,
+    *,
+    batch_size: int,
+    workers: int,
+    pin_memory: bool,
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches in the sampler's order; the last, smaller batch is dropped unless it is the only one.
+
+    Args:
+        dataset: Takes `(epoch, index)` keys.
+        sampler: Gives the keys.
+        batch_size: Samples a batch.
+        workers: Loader processes; they stay alive between epochs.
+        pin_memory: Whether batches go to a CUDA device.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+        drop_last=len(sampler) >= batch_size,
+        generator=torch.Generator(),  # else it draws from the network's, more or less with workers
+    )
