@@ -5,16 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint ui bench supervised lock clean help
+.PHONY: repro test lint ui bench supervised lock wheel clean help
 
 help:
 	@echo "make repro       the whole pipeline (dvc repro): data, CAMs, pseudo-labels, segmenter, report"
 	@echo "make test        the tests"
 	@echo "make lint        ruff check, ruff format, mypy"
-	@echo "make ui          the MLflow page, on http://127.0.0.1:5000"
+	@echo "make ui          the MLflow page, and the address at which it shows the results"
 	@echo "make supervised  the same segmenter trained on true masks, for comparison"
 	@echo "make bench       each fast step against its straightforward version -> docs/benchmarks.md"
 	@echo "make lock        requirements.lock from pyproject.toml"
+	@echo "make wheel       dist/weaktr-VERSION-py3-none-any.whl"
 	@echo "make clean       remove what the stages wrote; raw data, weights, caches and recorded runs stay"
 
 $(READY): requirements.lock pyproject.toml
@@ -27,6 +28,7 @@ $(READY): requirements.lock pyproject.toml
 
 repro: $(READY)
 	dvc repro
+	@python -m stages result
 
 test: $(READY)
 	pytest -n 2 --dist loadfile
@@ -37,19 +39,23 @@ lint: $(READY)
 	mypy
 
 ui: $(READY)
-	mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlflow.db
+	@weaktr ui
 
 supervised: $(READY)
-	dvc exp run --temp --name supervised --force -S '+recipes=supervised'
+	dvc exp run --temp -S '+recipes=supervised'
 
 bench: $(READY)
 	python -m benchmarks
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
-	uv pip compile pyproject.toml --group dev --extra onnx --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --group dev --extra onnx --extra pipeline --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
+wheel: $(READY)
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 clean:
-	rm -rf code.json models/cam models/segmenter reports checkpoints data/prepared data/cams data/pseudo-labels \
+	rm -rf models/cam models/segmenter reports checkpoints data/prepared data/cams data/pseudo-labels \
 		data/predictions .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -68,7 +68,7 @@ def numbers(folder: Path) -> dict[str, float]:
     """mIoU of every step that the folder's reports have."""
     found = {}
     for title, (stage, *keys) in STEPS.items():
-        path = folder / "reports" / stage / "metrics.json"
+        path = folder / "reports" / stage / "details.json"
         if path.is_file():
             value: Any = json.loads(path.read_text())
             for key in keys:
@@ -95,7 +95,7 @@ def measure_seed(seed: int, variants: Sequence[str], workplace: Path) -> None:
             run_stage(stage, folder)
         found = numbers(folder)
         if variant == "tags only":
-            metrics = json.loads((folder / "reports/prepare/metrics.json").read_text())
+            metrics = json.loads((folder / "reports/prepare/summary.json").read_text())
             found[FLOOR] = metrics["colour_floor_miou"]
         add_result(variant, seed, found)
         print(f"seed {seed}, {variant}: {found}", flush=True)

@@ -57,6 +57,17 @@ def add_code_stage(names: list[str], description: str) -> None:
     app.command(CODE, help=description)(command)
 
 
+@app.command()
+def result() -> None:
+    """Show the numbers of the present result, and where to look."""
+    from stages.common.paths import METRICS
+    from stages.common.terminal import result_text
+    from weaktr.files import read_json
+
+    with one_sentence():
+        typer.echo(result_text(read_json(METRICS)))
+
+
 pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]
 for stage_name, entry in pipeline.items():
     if stage_name == CODE:

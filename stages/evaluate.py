@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stages.common.metrics import write_metrics
 from stages.common.paths import MASKS, PREDICTIONS, PREPARED, SEGMENTER
 from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain
 from stages.common.stage import Context, Result, Stage
@@ -48,9 +49,10 @@ def run(context: Context) -> Result:
     matrix = confusion.matrix()
     names = ("background", *manifest.classes)
     result = scores(matrix, names) if matrix.any() else None
-    metrics = {"split": params.split, "images": len(part), **(result.summary() if result else {})}
-    context.log({k: v for k, v in metrics.items() if isinstance(v, float)}, 0)
-    write_json(context.reports / "metrics.json", metrics)
+    named = {"miou": result.mean_iou, "accuracy": result.pixel_accuracy} if result else {}
+    write_metrics(context, {f"{name}_{params.split}": value for name, value in named.items()})
+    details = {"split": params.split, "images": len(part), **(result.summary() if result else {})}
+    write_json(context.reports / "details.json", details)
     write_tables(context.reports, matrix, result, names)
     save_picture(examples_figure(examples, "prediction"), context.reports / "examples.png")
     chain = seed_chain(supervised)
@@ -68,8 +70,8 @@ def run(context: Context) -> Result:
         pseudo_labels=[] if supervised else pseudo_label_examples(manifest, masks, EXAMPLES),
         curves=curves(("train_decoder",) if supervised else ("train_cam", "train_decoder")),
     )
-    number = f"mIoU {result.mean_iou:.1f} ({params.split})" if result else ""
-    return Result(made=f"{len(part):,} images", number=number, where=report)
+    number = f"mIoU {result.mean_iou:.1f}" if result else ""
+    return Result(made=f"{len(part):,} {params.split} images", number=number, where=report)
 
 
 def write_tables(
@@ -78,12 +80,13 @@ def write_tables(
     result: SegmentationScores | None,
     names: tuple[str, ...],
 ) -> None:
-    """Writes `per_class.csv` and `confusion.csv` (share of a true class's pixels, long format)."""
+    """Writes `per_class.csv` and `confusion.csv` (share of a true class's pixels in percent,
+    long format)."""
     table = result.table() if result else pd.DataFrame({"class": names})
     totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     pairs = [
         (actual, predicted, share)
-        for actual, row in zip(names, matrix / totals, strict=True)
+        for actual, row in zip(names, 100 * matrix / totals, strict=True)
         for predicted, share in zip(names, row, strict=True)
     ]
     confusion = pd.DataFrame(pairs, columns=["actual", "predicted", "share"])

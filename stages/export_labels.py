@@ -2,10 +2,12 @@
 
 import os
 
+from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CAMS, PREPARED, PSEUDO_LABELS
 from stages.common.stage import Context, Result, Stage
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, write_json
+from weaktr.models.cam_kinds import COARSE
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.saving import load_model
 from weaktr.pseudo_labels.export import export_labels
@@ -26,17 +28,19 @@ def run(context: Context) -> Result:
             label_folder=label_folder,
             threads=context.params.runtime.threads or os.cpu_count() or 1,
         )
-    metrics = {
+    miou = result.miou
+    names = {"miou_coarse": COARSE.name, "miou_seed": result.seed, "miou_labels": "pseudo_labels"}
+    write_metrics(context, {name: miou[step] for name, step in names.items() if step in miou})
+    details = {
         "background_score": result.background_score,
         "background_score_chosen_with_masks": params.background_score == "sweep",
         "images": result.images,
         "images_with_masks": result.measured,
-        "miou": result.miou,
+        "miou": miou,
         "optimum_by_masks": result.optimum,
     }
-    context.log({f"miou_{name}": value for name, value in result.miou.items()}, 0)
-    write_json(context.reports / "metrics.json", metrics)
-    number = f"mIoU {result.miou['pseudo_labels']:.1f} (train)" if result.miou else ""
+    write_json(context.reports / "details.json", details)
+    number = f"mIoU {miou['pseudo_labels']:.1f}" if miou else ""
     made = f"{result.images:,} pseudo-labels"
     return Result(made=made, number=number, where=PSEUDO_LABELS)
 

@@ -30,15 +30,9 @@ def run(context: Context) -> Result:
     for problem in report.problems:
         print(f"{problem.severity}: {problem.message}")
     summary = report.summary()
-    write_json(context.reports / "summary.json", summary)
-    metrics = {
-        "classes": len(report.manifest.classes),
-        "warnings": len(report.problems),
-        "images": {split: counts["images"] for split, counts in summary["splits"].items()},
-    }
     if params.kind == "shapes":
-        metrics["colour_floor_miou"] = colour_floor(report.manifest, masks)
-    write_json(context.reports / "metrics.json", metrics)
+        summary["colour_floor_miou"] = colour_floor(report.manifest, masks)
+    write_json(context.reports / "summary.json", summary)
     made = f"{len(report.manifest):,} images, {len(report.manifest.classes)} classes"
     return Result(made=made, where=MANIFEST)
 

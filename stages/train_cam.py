@@ -2,6 +2,7 @@
 
 import torch
 
+from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CLASSES, MANIFEST, PREPARED
 from stages.common.stage import Context, Result, Stage
 from stages.common.training import (
@@ -45,23 +46,24 @@ def run(context: Context) -> Result:
         training_settings(context, params, epochs=epochs),
         checkpoint=checkpoint,
         score=selection_score(params, manifest, PREPARED),
-        on_epoch=lambda epoch, values: context.log(values, epoch),
+        on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
     )
-    metrics: dict[str, float | bool] = {"selected_with_masks": params.select == "seed_miou"}
-    for split in ("train", "val"):
-        part = manifest.of_split(split)
-        if part.records:
-            metrics[f"{split}_map"] = tag_average_precision(model, part, params.input_size)
-    context.log(metrics, len(history))
+    tag_map = {
+        split: tag_average_precision(model, part, params.input_size)
+        for split in ("train", "val")
+        if len(part := manifest.of_split(split))
+    }
+    split = "val" if "val" in tag_map else "train"
     write_curves(context.reports / "curves.csv", history)
-    write_json(context.reports / "metrics.json", metrics)
+    write_metrics(context, {f"map_{split}": tag_map[split]})
+    details = {"tag_map": tag_map, "selected_with_masks": params.select == "seed_miou"}
+    write_json(context.reports / "details.json", details)
     save_model(model, CAM_MODEL, classes=manifest.classes)
     checkpoint.path.unlink(missing_ok=True)
     context.artifacts.append(CAM_MODEL)
-    split = "val" if "val_map" in metrics else "train"
     return Result(
-        made=f"{len(history)} epochs on {len(training):,} images",
-        number=f"tag mAP {metrics[f'{split}_map']:.1f} ({split})",
+        made=f"{epochs} epochs on {len(training):,} images",
+        number=f"{split} mAP {tag_map[split]:.1f}",
         where=CAM_MODEL,
     )
 

@@ -62,13 +62,13 @@ def run(context: Context) -> Result:
     history += curves
 
     write_curves(context.reports / CURVES, history)
-    metrics = {
+    details = {
         "final_loss": history[-1]["loss"],
         "epochs": len(history),
         "rounds": params.rounds,
         "labels_from": params.labels_from,
     }
-    write_json(context.reports / "metrics.json", metrics)
+    write_json(context.reports / "details.json", details)
     save_model(model, SEGMENTER, classes=training.classes)
     for path in (*kept, checkpoint.path):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -108,6 +108,8 @@ def train_round(
         region_means=params.region_means,
     )
 
+    all_epochs = params.rounds * params.epochs
+
     def counted_on(values: dict[str, float]) -> dict[str, float]:
         return values | {"epoch": values["epoch"] + epochs_before}
 
@@ -119,7 +121,7 @@ def train_round(
         lambda steps: decoder_schedule(params, steps),
         training_settings(context, params, epochs=params.epochs),
         checkpoint=checkpoint,
-        on_epoch=lambda epoch, values: context.log(counted_on(values), epoch + epochs_before),
+        on_epoch=lambda epoch, values: context.log_epoch(counted_on(values), all_epochs),
     )
     return model, [counted_on(values) for values in history]
 

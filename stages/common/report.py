@@ -14,14 +14,14 @@ from weaktr.models.cam_kinds import SEEDS
 from weaktr.report.html import Example
 
 STEPS = {**{kind.name: f"seed: {kind.title}" for kind in SEEDS}, "pseudo_labels": "pseudo-labels"}
-"""Steps before the segmenter, by their key in the metrics of `export_labels`."""
+"""Steps before the segmenter, by their key in the details of `export_labels`."""
 
 
 def seed_chain(supervised: bool) -> list[tuple[str, float]]:
     """mIoU of the steps before the segmenter, on the training split, where masks measured them."""
     if supervised:
         return []
-    miou = read_json(REPORTS / "export_labels" / "metrics.json")["miou"]
+    miou = read_json(REPORTS / "export_labels" / "details.json")["miou"]
     return [(f"{title} (train)", miou[step]) for step, title in STEPS.items() if step in miou]
 
 
@@ -29,9 +29,9 @@ def mask_notes(supervised: bool) -> list[str]:
     """Which true masks influenced the result."""
     if supervised:
         return ["Supervised reference: the segmenter was trained on the true masks."]
-    seeds = read_json(REPORTS / "export_labels" / "metrics.json")
+    seeds = read_json(REPORTS / "export_labels" / "details.json")
     uses = []
-    if read_json(REPORTS / "train_cam" / "metrics.json")["selected_with_masks"]:
+    if read_json(REPORTS / "train_cam" / "details.json")["selected_with_masks"]:
         uses.append("True masks of training images chose the epoch of the CAM network.")
     if seeds["background_score_chosen_with_masks"]:
         uses.append("True masks of training images chose the background score.")

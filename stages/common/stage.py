@@ -9,8 +9,8 @@ if TYPE_CHECKING:  # Else a change of any section's code would rerun every stage
     from weaktr.config.params import Params
 
 
-def _nowhere(values: Mapping[str, float], step: int) -> None:
-    """Where the numbers of a stage go that runs untracked."""
+def _nowhere(values: Mapping[str, float], epochs: int) -> None:
+    """Where the curves of a stage go that runs untracked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Context:
         device: Name of the torch device.
         reports: Folder for this stage's metrics, curves and pictures.
         fingerprint: Digest of the params and the code that the outputs depend on.
-        log: Receives named numbers and a step as they come up.
+        log_epoch: A trainer tells it the curves of each epoch, and how many epochs there will be.
         artifacts: The stage adds files and folders that are worth keeping with its run.
     """
 
@@ -30,7 +30,7 @@ class Context:
     device: str
     reports: Path
     fingerprint: str = ""
-    log: Callable[[Mapping[str, float], int], None] = _nowhere
+    log_epoch: Callable[[Mapping[str, float], int], None] = _nowhere
     artifacts: list[Path] = field(default_factory=list)
 
 
@@ -40,7 +40,7 @@ class Result:
 
     Args:
         made: What came out, such as `1,000 pseudo-labels`.
-        number: The number that counts, such as `mIoU 79.0 (train)`; empty where there is none.
+        number: The number that counts, such as `mIoU 79.0`; empty where there is none.
         where: The file or folder to look at.
     """
 
@@ -61,6 +61,7 @@ class Stage:
         sections: Sections of `params.yaml` that it reads.
         upstream: From the params to the stages whose outputs it reads.
         writes: The outputs that other stages may read.
+        tracked: Whether it is worth a run in MLflow.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Stage:
     sections: tuple[str, ...]
     upstream: Callable[["Params"], tuple[str, ...]]
     writes: tuple[Path, ...] = ()
+    tracked: bool = True

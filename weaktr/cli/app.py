@@ -17,6 +17,8 @@ from weaktr.cli.import_checkpoint import import_checkpoint
 from weaktr.cli.predict import predict
 from weaktr.cli.recipes import recipes
 from weaktr.cli.register import register
+from weaktr.cli.runs import runs
+from weaktr.cli.ui import ui
 from weaktr.errors import one_sentence
 
 app = typer.Typer(
@@ -26,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (check_data, predict, cam, export, import_checkpoint, register, recipes):
+for command in (check_data, predict, cam, export, import_checkpoint, register, recipes, runs, ui):
     app.command()(command)
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -53,7 +54,7 @@ def decode_mask(data: bytes, path: str | Path) -> Pixels:
     return np.array(ids, dtype=np.uint8, order="C")  # a copy: Pillow's memory is read-only
 
 
-def write_mask(path: str | Path, ids: Pixels) -> None:
+def write_mask(path: str | Path | BinaryIO, ids: Pixels) -> None:
     """Writes ids `[H, W]`, uint8, as a PNG with VOC's palette; equal ids give equal bytes.
 
     The folder must exist. For a file that appears whole or not at all, write inside

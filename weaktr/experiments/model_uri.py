@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from weaktr.errors import UserError
-from weaktr.experiments.tracking import sqlite_file, tracking_uri
+from weaktr.experiments.logged_model import model_of_run
+from weaktr.experiments.store import existing_store, shown, tracking_uri
 
 if TYPE_CHECKING:
     import torch
+    from mlflow import MlflowClient
 
     from weaktr.models.network import Network
     from weaktr.models.saving import LoadedModel
@@ -62,13 +64,14 @@ def model_folder(name: str) -> Iterator[Path]:
             )
         yield Path(name)
         return
-    store = existing_store(name)
     with tempfile.TemporaryDirectory(prefix="weaktr-") as folder:
-        with _one_reason(name, store):
+        with _one_reason(name):
             from mlflow.artifacts import download_artifacts
 
-            uri = _registered(name, store) if name.startswith("models:") else name
-            fetched = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=store)
+            place = _place_of(existing_store(name), name)
+            fetched = download_artifacts(
+                artifact_uri=place, dst_path=folder, tracking_uri=tracking_uri()
+            )
         yield Path(fetched)
 
 
@@ -95,42 +98,29 @@ def register_model(uri: str, name: str, *, alias: str | None = None) -> int:
 
     with model_folder(uri) as folder:
         load_any_model(folder)
-    store = existing_store(uri)
-    with _one_reason(uri, store):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(store)
+    with _one_reason(uri):
+        client = existing_store(uri)
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
-        run_id = uri.removeprefix("runs:/").lstrip("/").split("/")[0]
-        version = client.create_model_version(name, source=uri, run_id=run_id).version
+        run_id, _, model = uri.removeprefix("runs:").strip("/").partition("/")
+        source = model_of_run(client, run_id, model) or uri
+        version = client.create_model_version(name, source=source, run_id=run_id).version
         if alias is not None:
             client.set_registered_model_alias(name, alias, str(version))
     return int(version)
 
 
-def existing_store(uri: str) -> str:
-    """The address of the tracking store; a local one has to be there, as MLflow would make one.
-
-    Args:
-        uri: What is looked for, for the message.
-    """
-    store = tracking_uri()
-    database = sqlite_file(store)
-    if database is not None and not database.is_file():
-        raise UserError(
-            f"{uri}: there is no MLflow store at {store}; run from the project's folder, or set "
-            "MLFLOW_TRACKING_URI."
-        )
-    return store
-
-
-def _registered(uri: str, store: str) -> str:
-    """Where a registered model lies. (MLflow itself would look in its global store.)"""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(store)
-    place = uri.removeprefix("models:").strip("/")
+def _place_of(client: "MlflowClient", uri: str) -> str:
+    """Where the files of a model lie. (MLflow itself would look in its global store.)"""
+    scheme, _, rest = uri.partition(":")
+    place = rest.strip("/")
+    if scheme == "runs":
+        run_id, _, name = place.partition("/")
+        return model_of_run(client, run_id, name) or uri
+    if scheme != "models":
+        return uri
+    if place.startswith("m-"):
+        return str(client.get_logged_model(place).artifact_location)
     if "@" in place:
         name, alias = place.split("@", 1)
         version = str(client.get_model_version_by_alias(name, alias).version)
@@ -144,7 +134,7 @@ def _is_uri(name: str) -> bool:
 
 
 @contextmanager
-def _one_reason(uri: str, store: str) -> Iterator[None]:
+def _one_reason(uri: str) -> Iterator[None]:
     """Turns what MLflow raises into a sentence, and keeps its remarks off the terminal."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow.exceptions import MlflowException
@@ -155,6 +145,6 @@ def _one_reason(uri: str, store: str) -> Iterator[None]:
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{uri} cannot be had from the MLflow store at {store}; check the id, the name and the "
-            f"version. Got: {reason}"
+            f"{uri} cannot be had from the MLflow store at {shown(tracking_uri())}; check the id, "
+            f"the name and the version. Got: {reason}"
         ) from None

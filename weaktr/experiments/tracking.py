@@ -1,47 +1,55 @@
-"""MLflow: a run for every stage that really executed, and a pipeline run for every result.
+"""MLflow: a run for every stage that really executed, and a run for every result.
 
-Two experiments keep the table of results readable: `NAME` holds pipeline runs, one row a result;
-`NAME-stages` holds the stage runs that they link to. The client API is used throughout, as the
-fluent one lets `MLFLOW_RUN_ID` in the environment take over.
+Two experiments keep the table of results readable: `NAME` holds one run per result; `NAME-stages`
+holds the stage runs that they link to. The client API is used throughout, as the fluent one lets
+`MLFLOW_RUN_ID` in the environment take over.
 """
 
-import logging
+import getpass
+import math
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
-
-from filelock import FileLock
 
 from weaktr.errors import UserError
 from weaktr.experiments.recipes import flatten
+from weaktr.experiments.store import (
+    experiment_id,
+    few_retries,
+    open_store,
+    shown,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as RunEntity
 
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 PARAM_LENGTH = 6000
 """Characters that MLflow accepts in the value of a param."""
 
 
-def project_root() -> Path:
-    """The main repository's folder, also inside a queued `dvc exp run`, which works in a copy."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
-def tracking_uri() -> str:
-    """`MLFLOW_TRACKING_URI`, or an SQLite file in the main repository's folder."""
-    file = str(project_root() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{file}"
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite store; `None` for another kind of store."""
-    parts = urlparse(uri, allow_fragments=False)
-    return Path(unquote(parts.path[1:])) if parts.scheme == "sqlite" else None
+def common_tags() -> dict[str, str]:
+    """Where a run came from: user, command, git revision and, under DVC, the experiment's name."""
+    stage = os.environ.get("DVC_STAGE")
+    tags = {
+        "mlflow.source.git.commit": _git_revision(),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": f"dvc repro {stage}" if stage else "python -m stages",
+    }
+    with suppress(KeyError, OSError):  # a user without a name
+        tags["mlflow.user"] = getpass.getuser()
+    for tag, variable in {
+        "dvc.exp_name": "DVC_EXP_NAME",
+        "dvc.exp_baseline": "DVC_EXP_BASELINE_REV",
+    }.items():
+        if os.environ.get(variable):
+            tags[tag] = os.environ[variable]
+    return tags
 
 
 def _git_revision() -> str:
@@ -53,25 +61,13 @@ def _git_revision() -> str:
     return result.stdout.strip() or "unknown"
 
 
-def common_tags() -> dict[str, str]:
-    """Where a run came from: the git revision and, under DVC, the experiment's name."""
-    tags = {"mlflow.source.git.commit": _git_revision(), "mlflow.source.type": "PROJECT"}
-    for tag, variable in {
-        "dvc.exp_name": "DVC_EXP_NAME",
-        "dvc.exp_baseline": "DVC_EXP_BASELINE_REV",
-    }.items():
-        if os.environ.get(variable):
-            tags[tag] = os.environ[variable]
-    return tags
-
-
 class Run:
     """An MLflow run that is being written."""
 
-    def __init__(self, client: "MlflowClient", run_id: str, experiment_id: str) -> None:
+    def __init__(self, client: "MlflowClient", run_id: str, experiment: str) -> None:
         self.client = client
         self.id = run_id
-        self.experiment_id = experiment_id
+        self.experiment_id = experiment
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Logs nested params under dotted names."""
@@ -84,15 +80,21 @@ class Run:
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Logs one step of several metrics in one call; values that are not finite are left out."""
-        import math
-        import time
+        self.log_curves([(step, values)])
 
+    def log_curves(self, steps: "list[tuple[int, Mapping[str, float]]]") -> None:
+        """Logs many steps of several metrics in one call."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        metrics = [Metric(name, value, now, step) for name, value in finite.items()]
-        self.client.log_batch(self.id, metrics=metrics)
+        metrics = [
+            Metric(name, value, now, step)
+            for step, values in steps
+            for name, value in values.items()
+            if math.isfinite(value)
+        ]
+        for first in range(0, len(metrics), 1000):  # as many as MLflow takes at once
+            self.client.log_batch(self.id, metrics=metrics[first : first + 1000])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags in one call."""
@@ -111,7 +113,12 @@ class Run:
 
 @contextmanager
 def start_run(
-    experiment: str, name: str, tags: Mapping[str, str], *, system_metrics: bool = False
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    *,
+    begun: int | None = None,
+    system_metrics: bool = False,
 ) -> Iterator[Run]:
     """Opens a run; it ends as FINISHED, or as FAILED or KILLED if the block raises.
 
@@ -119,35 +126,25 @@ def start_run(
         experiment: Name of the experiment; it is made if need be.
         name: Name of the run.
         tags: Tags beside the common ones.
+        begun: When what the run tells of began, in milliseconds of Unix time; `None`: now.
         system_metrics: Whether to record CPU, memory and GPU use while the block runs.
 
     Raises:
         UserError: If the tracking store cannot be reached, or stops answering.
     """
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    uri = tracking_uri()
-    try:
-        with _alone(uri), _few_retries():
-            client = MlflowClient(uri)
-            experiment_id = _experiment_id(client, experiment)
-        created = client.create_run(experiment_id, run_name=name, tags={**common_tags(), **tags})
-    except UserError:
-        raise
-    except Exception as error:  # of MLflow, SQLAlchemy or an HTTP client: a store has many ways
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"the MLflow store at {uri} cannot be used ({reason}); start it, or unset or mend "
-            "MLFLOW_TRACKING_URI."
-        ) from None
-    run = Run(client, created.info.run_id, experiment_id)
+    client = open_store()
+    place = experiment_id(client, experiment)
+    created = client.create_run(
+        place, start_time=begun, run_name=name, tags={**common_tags(), **tags}
+    )
+    run = Run(client, created.info.run_id, place)
     monitor = None
     if system_metrics:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        monitor = SystemMetricsMonitor(run.id, tracking_uri=uri)
+        monitor = SystemMetricsMonitor(run.id, tracking_uri=tracking_uri())
         monitor.start()
     status = "FAILED"
     try:
@@ -159,69 +156,30 @@ def start_run(
     except MlflowException as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"the MLflow store at {uri} failed while the run was written ({reason}); mend it and "
-            "run again: a training goes on from its checkpoint."
+            f"the MLflow store at {shown(tracking_uri())} failed while the run was written "
+            f"({reason}); mend it and run again: a training goes on from its checkpoint."
         ) from None
     finally:
-        with _few_retries(), suppress(MlflowException):
+        with few_retries(), suppress(MlflowException):
             if monitor is not None:
                 monitor.finish()
             client.set_terminated(run.id, status)
 
 
-def find_run(experiment: str, tags: Mapping[str, str]) -> str | None:
-    """The id of the latest finished run of an experiment that has all these tags, if there is one.
+def find_run(
+    client: "MlflowClient", experiment: str, tags: Mapping[str, str]
+) -> "RunEntity | None":
+    """The latest finished run of an experiment that has all these tags, if there is one.
 
     Args:
+        client: Of the store.
         experiment: Its name.
         tags: Names and values.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri())
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return None
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     query = f"attributes.status = 'FINISHED' and {wanted}"
     runs = client.search_runs([found.experiment_id], query, max_results=1)
-    return runs[0].info.run_id if runs else None
-
-
-@contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Lets one process at a time make the tables of an SQLite store and its experiments."""
-    file = sqlite_file(uri)
-    if file is None:
-        yield
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}-lock"):
-        yield
-
-
-@contextmanager
-def _few_retries() -> Iterator[None]:
-    """Makes a server that is not there known in seconds; MLflow itself asks for four minutes."""
-    if RETRIES in os.environ:
-        yield
-        return
-    os.environ[RETRIES] = "2"
-    try:
-        yield
-    finally:
-        del os.environ[RETRIES]
-
-
-def _experiment_id(client: "MlflowClient", name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage == "deleted":
-        raise UserError(
-            f"the MLflow experiment {name!r} was deleted; run `mlflow experiments restore "
-            f"--experiment-id {found.experiment_id}`, or give runtime.experiment another name."
-        )
-    if found is not None:
-        return str(found.experiment_id)
-    local = "MLFLOW_TRACKING_URI" not in os.environ
-    location = (project_root() / "mlruns" / name).as_uri() if local else None
-    return str(client.create_experiment(name, artifact_location=location))
+    return runs[0] if runs else None

@@ -43,6 +43,7 @@ class LabelMetrics:
 
     Attributes:
         background_score: The score that was used.
+        seed: Kind of CAM that the labels were made of.
         images: Images labelled.
         measured: Images that had a mask to compare with.
         miou: mIoU in percent of the seeds at the background score (`coarse`, `fused`, `fine`) and
@@ -52,6 +53,7 @@ class LabelMetrics:
     """
 
     background_score: float
+    seed: str
     images: int = 0
     measured: int = 0
     miou: dict[str, float] = field(default_factory=dict)
@@ -135,7 +137,7 @@ def export_labels(
         for _ in map_ahead(pool, label, jobs, ahead=4 * threads):
             pass
 
-    result = LabelMetrics(score, images=len(manifest.records), measured=len(measured))
+    result = LabelMetrics(score, kept.name, images=len(manifest.records), measured=len(measured))
     confusion = ConfusionMatrix(len(names) + 1)
     for record in measured:
         prediction = read_mask(label_folder / f"{record.id}.png")
