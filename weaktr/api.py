@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy as np
@@ -22,7 +21,8 @@ from pydantic import ValidationError
 
 from weaktr.batching import equal_shape_batches, map_ahead
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import _to_8_bit, _to_rgb, orientation_of, read_image, upright
+from weaktr.data.any_image import ImageLike, rgb_pixels
+from weaktr.data.images import read_image
 from weaktr.data.masks import write_mask
 from weaktr.device import choose_device
 from weaktr.errors import UserError
@@ -41,7 +41,6 @@ from weaktr.segmentation.segment import segment as segment_arrays
 N = TypeVar("N", bound=Network)
 Tags = str | Iterable[str] | None
 Floats = npt.NDArray[np.float32]
-ImageLike = str | os.PathLike[str] | Image.Image | npt.NDArray[Any]
 
 
 def load(
@@ -140,11 +139,12 @@ class ClassMaps:
 
     def picture(self) -> Image.Image:
         """The picture that `weaktr cam` draws: of the tags, or of the most probable classes."""
+        from weaktr.report import cam_picture  # plots are slow to import
+
         seen, names, known, title = self._drawn_from
-        draw = _cam_picture()
-        figure = draw.cam_figure(seen, names, draw.chosen_classes(seen, known), title)
+        figure = cam_picture.cam_figure(seen, names, cam_picture.chosen_classes(seen, known), title)
         with TemporaryDirectory() as folder:
-            draw.save_cam_picture(figure, Path(folder) / "cam.png")
+            cam_picture.save_cam_picture(figure, Path(folder) / "cam.png")
             return read_image(Path(folder) / "cam.png")
 
     def __repr__(self) -> str:
@@ -183,7 +183,9 @@ class _Model(Generic[N]):
         """Tags as classes, 0-based; empty where nothing is known."""
         if tags is None:
             return ()
-        return parse_class_tags(tags if isinstance(tags, str) else ",".join(tags), self.classes)
+        return parse_class_tags(
+            tags if isinstance(tags, str) else ",".join(tags), self.classes, given_as="tags"
+        )
 
 
 class SegmenterModel(_Model[Segmenter]):
@@ -286,8 +288,10 @@ class CAMModel(_Model[CAMNetwork]):
         Raises:
             UserError: If the image cannot be read, or a tag is no class.
         """
+        from weaktr.report import cam_picture
+
         known = self._known(tags)
-        seen = _cam_picture().class_maps(self.network, rgb_pixels(image))
+        seen = cam_picture.class_maps(self.network, rgb_pixels(image))
         rows = list(known or range(len(self.classes)))
         kinds = zip(CAM_KINDS, seen.maps, strict=True)
         title = Path(image).name if isinstance(image, str | os.PathLike) else ""
@@ -308,60 +312,3 @@ class CAMModel(_Model[CAMNetwork]):
         )
 
     segment_all = segment
-
-
-def rgb_pixels(image: ImageLike) -> Pixels:
-    """Any image as RGB uint8 `[H, W, 3]`, upright, by the rules for files (`docs/data.md`).
-
-    Args:
-        image: A path; a PIL image; or an array `[H, W]`, `[H, W, 3]` or `[H, W, 4]` of uint8,
-            uint16, bool, or floats from 0 to 1.
-
-    Raises:
-        UserError: If it is none of these, is empty, or does not decode.
-    """
-    if isinstance(image, str | os.PathLike):
-        return np.array(read_image(Path(image)))
-    picture = _picture_of(image) if isinstance(image, np.ndarray) else image
-    if not isinstance(picture, Image.Image):
-        kind = type(image).__name__
-        raise UserError(f"an image must be a path, a PIL image or a NumPy array. Got: {kind}")
-    if 0 in picture.size:
-        raise UserError("the image has no pixels; check how it was cut.")
-    try:
-        rgb = _to_rgb(picture, "the image")
-        return np.array(upright(rgb, orientation_of(picture)))
-    except (OSError, SyntaxError, ValueError) as error:  # A PIL image may be decoded only now.
-        raise UserError(f"the image does not decode ({error}); open or make it again.") from None
-
-
-def _picture_of(array: npt.NDArray[Any]) -> Image.Image:
-    plane = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    shaped = plane.ndim == 2 or (plane.ndim == 3 and plane.shape[2] in (3, 4))
-    if not shaped or not plane.size:
-        raise UserError(
-            "an array must be one image with channels last, [H, W], [H, W, 3] or [H, W, 4]. "
-            f"Got: {list(array.shape)}"
-        )
-    kind = plane.dtype.kind + str(plane.dtype.itemsize)
-    if kind == "b1":
-        plane = plane.astype(np.uint8) * 255
-    elif kind == "u2" or kind[0] == "f":
-        plane = _to_8_bit(plane, "the image")
-    elif kind != "u1":
-        raise UserError(
-            "an array must hold uint8, uint16, bool, or floats from 0 to 1; convert it. "
-            f"Got: {array.dtype}"
-        )
-    return Image.fromarray(np.ascontiguousarray(plane))
-
-
-def _cam_picture() -> ModuleType:
-    """`weaktr.report.cam_picture`. Its import sets matplotlib's backend; it is put back."""
-    import matplotlib
-
-    before = matplotlib.get_backend()
-    from weaktr.report import cam_picture
-
-    matplotlib.use(before, force=False)
-    return cam_picture

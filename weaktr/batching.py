@@ -84,6 +84,9 @@ def shape_batches(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[li
 
     Returns:
         Batches in the order in which each shape first occurs; every index occurs once.
+
+    >>> shape_batches([(3, 4), (4, 3), (3, 4), (3, 4)], batch_size=2)
+    [[0, 2], [3], [1]]
     """
     groups: dict[tuple[int, int], list[int]] = {}
     for i, shape in enumerate(shapes):

@@ -64,7 +64,7 @@ def read_image(path: str | Path) -> Image.Image:
     """
     image = _open(path, read_bytes(path))
     try:
-        rgb = _to_rgb(image, path)
+        rgb = to_rgb(image, path)
         return upright(rgb, orientation_of(image))
     except UserError:
         raise
@@ -90,7 +90,7 @@ def inspect_image(path: str | Path) -> ImageFacts:
         reduced = image.draft("L", (_CHECK_SIDE, _CHECK_SIDE)) is not None
         image.load()
         if image.mode not in _PLAIN_MODES:
-            _to_rgb(image, path)
+            to_rgb(image, path)
     except UserError:
         raise
     except Exception as error:
@@ -158,12 +158,21 @@ def _undecodable(path: str | Path, error: Exception) -> UserError:
     return UserError(f"{path} does not decode ({reason}); fetch it again or remove it.")
 
 
-def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
+def to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
+    """An image as RGB, not yet upright; what is transparent becomes white.
+
+    Args:
+        image: Of any mode.
+        path: What to call it in messages.
+
+    Raises:
+        UserError: If it holds grey values that no scale is known for.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bit(np.asarray(image), path)).convert("RGB")
+        return Image.fromarray(to_8_bit(np.asarray(image), path)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -171,8 +180,12 @@ def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_8_bit(values: np.ndarray, path: str | Path) -> np.ndarray:
-    """Grey values of 16-bit integers, or of floats in 0..1, scaled to 0..255."""
+def to_8_bit(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """Grey values of 16-bit integers, or of floats in 0..1, scaled to 0..255.
+
+    Raises:
+        UserError: If values lie outside; `path` is what to call their image.
+    """
     low, high = float(values.min()), float(values.max())
     full = 1.0 if values.dtype.kind == "f" else 65535.0
     if not (low >= 0 and high <= full):

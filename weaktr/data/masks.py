@@ -71,6 +71,10 @@ def remap_table(new_ids: Mapping[int, int], *, other: int) -> Pixels:
     """Table `[256]` for `table[ids]`: listed ids get new ones, the rest becomes `other`.
 
     Background and void stay what they are unless listed.
+
+    >>> table = remap_table({5: 1}, other=VOID)
+    >>> table[np.array([0, 5, 7, VOID])].tolist()
+    [0, 1, 255, 255]
     """
     table = np.full(256, other, np.uint8)
     table[BACKGROUND], table[VOID] = BACKGROUND, VOID

@@ -59,7 +59,7 @@ def model_folder(name: str) -> Iterator[Path]:
     if not _is_uri(name):
         if not Path(name).is_dir():
             raise UserError(
-                f"{name} is not a folder; MODEL is a folder with model.safetensors and "
+                f"{name} is not a folder; a model is a folder with model.safetensors and "
                 "config.json, runs:/<run id>/segmenter, or models:/<name>/<version>."
             )
         yield Path(name)

@@ -189,7 +189,11 @@ def changes(names: Sequence[str], params_file: str | Path = "params.yaml") -> di
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings under dotted keys; lists are values."""
+    """Nested mappings under dotted keys; lists are values.
+
+    >>> flatten({"seed": 0, "labels": {"scales": [1.0, 1.2], "crf": {"iterations": 10}}})
+    {'seed': 0, 'labels.scales': [1.0, 1.2], 'labels.crf.iterations': 10}
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):

@@ -24,6 +24,7 @@ class ResultRow:
         name: Recipe and what differs from it.
         begun: When it was begun, in milliseconds of Unix time.
         metrics: By grouped name, in percent.
+        curves: Names of its losses, which have one value per epoch.
         params: By dotted name, as text.
     """
 
@@ -31,6 +32,7 @@ class ResultRow:
     name: str
     begun: int
     metrics: dict[str, float]
+    curves: list[str]
     params: dict[str, str]
 
 
@@ -49,6 +51,7 @@ def result_rows(client: "MlflowClient", experiment: str, *, most: int = 200) -> 
             name=run.info.run_name,
             begun=run.info.start_time,
             metrics={k: v for k, v in run.data.metrics.items() if k.startswith(LADDER)},
+            curves=sorted(name for name in run.data.metrics if "/loss" in name),
             params=dict(run.data.params),
         )
         for run in runs

@@ -89,6 +89,9 @@ def mean_iou(matrix: Counts) -> Percents:
     """mIoU in percent of one confusion matrix `[K, K]`, or of many `[..., K, K]`.
 
     The mean is over the labels that are in the true masks or predicted; NaN where there are none.
+
+    >>> float(mean_iou(np.array([[6, 2, 0], [0, 2, 0], [0, 0, 0]])))  # 6/8, 2/4, and not there
+    62.5
     """
     return mean_of_defined(measured(matrix, "iou"))
 

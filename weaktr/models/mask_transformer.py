@@ -106,5 +106,8 @@ def decoder_heads(width: int) -> int:
     """Heads of a decoder of that width: 64 channels each as published, at least one.
 
     Where the width is no multiple of them, the next smaller number of heads that divides it.
+
+    >>> decoder_heads(384), decoder_heads(200)
+    (6, 2)
     """
     return next(heads for heads in range(max(1, width // 64), 0, -1) if width % heads == 0)

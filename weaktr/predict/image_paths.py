@@ -77,6 +77,9 @@ def output_names(images: Sequence[Path]) -> list[str]:
     Returns:
         One relative path an image, with forward slashes. With any of `SUFFIXES` behind it, it is
         no other's, and no folder of another's.
+
+    >>> output_names([Path("in/a/x.jpg"), Path("in/b/x.jpg"), Path("in/b/x.png")])
+    ['a/x', 'b/x', 'b/x.png']
     """
     if not images:
         return []

@@ -36,7 +36,9 @@ def read_known_tags(
     return _from_table(text, images, classes)
 
 
-def parse_class_tags(text: str, classes: Sequence[str]) -> tuple[int, ...]:
+def parse_class_tags(
+    text: str, classes: Sequence[str], *, given_as: str = "--tags"
+) -> tuple[int, ...]:
     """`cat, dog` as classes, 0-based and ascending.
 
     Raises:
@@ -44,12 +46,12 @@ def parse_class_tags(text: str, classes: Sequence[str]) -> tuple[int, ...]:
     """
     tags = parse_tags(text)
     if not tags:
-        raise UserError(f"--tags names no class; the model knows {', '.join(classes)}.")
+        raise UserError(f"{given_as} names no class; the model knows {', '.join(classes)}.")
     for tag in tags:
         if tag not in classes:
             raise UserError(
-                f"--tags: {tag!r} is no class of the model{did_you_mean(tag, classes)}; it knows "
-                f"{', '.join(classes)}."
+                f"{given_as}: {tag!r} is no class of the model{did_you_mean(tag, classes)}; it "
+                f"knows {', '.join(classes)}."
             )
     return tuple(sorted(classes.index(tag) for tag in tags))
 

@@ -52,6 +52,10 @@ def cam_to_label(cams: Tensor, classes: Sequence[int], background_score: float) 
 
     Returns:
         uint8 `[H, W]`: 0 background, class + 1 elsewhere.
+
+    >>> cams = torch.tensor([[[0.9, 0.2, 0.3]], [[0.1, 0.3, 0.8]]])  # of two classes, one row
+    >>> cam_to_label(cams, classes=(4, 9), background_score=0.4).tolist()
+    [[5, 0, 10]]
     """
     if not len(classes):
         return torch.zeros(cams.shape[1:], dtype=torch.uint8, device=cams.device)

@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -92,7 +88,9 @@ def cam_figure(
         chosen: The classes to show, 0-based.
         title: Heading.
     """
-    with plt.rc_context({"text.parse_math": False}):  # A name with dollar signs is no formula.
+    with matplotlib.rc_context(
+        {"text.parse_math": False}
+    ):  # A name with dollar signs is no formula.
         return _draw(seen, classes, chosen, title)
 
 
@@ -100,7 +98,6 @@ def save_cam_picture(figure: Figure, path: Path) -> None:
     """Writes the figure as PNG, whole or not at all; equal figures give equal bytes."""
     with replace_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
-    plt.close(figure)
 
 
 def _heat(image: Pixels, cam: Floats) -> Pixels:
@@ -153,7 +150,7 @@ def _draw(seen: ClassMaps, classes: Sequence[str], chosen: Sequence[int], title:
     row = cell * aspect + 0.15
     header = max(row, 2.3)
     size = (cell * len(CAM_KINDS) + 1.2, header + row * len(chosen) + 1.3)
-    figure = plt.figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title, fontsize=12, x=0.02, ha="left", weight="bold")
     ratios = [header + 0.5, row * len(chosen) + 0.5]
     (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)

@@ -212,6 +212,11 @@ def scaled_size(
         scale: Factor.
         short_side: Short side at scale 1; the long side is then bounded by eight of them, as in
             the published code. `None`: the image's own size is scale 1.
+
+    >>> scaled_size((375, 500), 0.5)
+    (188, 250)
+    >>> scaled_size((375, 500), 0.5, short_side=520)
+    (260, 347)
     """
     if short_side is not None:
         short = int(short_side * scale)
@@ -334,12 +339,23 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
         length: Pixels of the side, at least `window`.
         window: Pixels of a window.
         stride: Pixels between two starts.
+
+    >>> window_starts(11, window=6, stride=4)
+    [0, 4, 5]
     """
     return [*range(0, length - window, stride), length - window]
 
 
 def enlarged_size(size: tuple[int, ...], window: int) -> tuple[int, int]:
-    """Height and width at which the short side fills a window, or as given if it does already."""
+    """Height and width at which the short side fills a window, or as given if it does already.
+
+    A strip grows only until it is as long as eight windows.
+
+    >>> enlarged_size((30, 60), window=40)
+    (40, 80)
+    >>> enlarged_size((2, 100), window=40)
+    (6, 320)
+    """
     height, width = size
     short, long = min(size), max(size)
     if short >= window:

@@ -29,6 +29,10 @@ class PolynomialSchedule:
         published: Keep two slips of the published code: step 0 runs at the full rate even with a
             warm-up, and after `total_steps` a group's scale is multiplied in again every step.
             Without a warm-up and up to `total_steps` both settings give the same rates.
+
+    >>> schedule = PolynomialSchedule(base_lr=1.0, total_steps=10, power=2, min_lr=0.0)
+    >>> [schedule.lr_at(step) for step in (0, 5, 10, 11)]
+    [1.0, 0.25, 0.0, 0.0]
     """
 
     base_lr: float

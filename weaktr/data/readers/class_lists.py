@@ -29,6 +29,11 @@ def class_list(text: str) -> tuple[str, ...]:
 
     Raises:
         UserError: If the file is missing, or the names make no class list.
+
+    >>> class_list("spoon, fork")
+    ('spoon', 'fork')
+    >>> len(class_list("coco"))
+    80
     """
     if text in KNOWN:
         return KNOWN[text]

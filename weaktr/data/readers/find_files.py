@@ -72,7 +72,11 @@ def without_suffix(name: str) -> str:
 
 
 def flat_ids(files: Iterable[str]) -> dict[str, str]:
-    """File -> id: its path below the deepest folder that all share, flat and without suffix."""
+    """File -> id: its path below the deepest folder that all share, flat and without suffix.
+
+    >>> flat_ids(["photos/cat/1.jpg", "photos/dog/1.jpg"])
+    {'photos/cat/1.jpg': 'cat__1', 'photos/dog/1.jpg': 'dog__1'}
+    """
     files = list(files)
     parents = {PurePosixPath(file).parent.as_posix() for file in files}
     shared = os.path.commonpath(parents) if parents else ""

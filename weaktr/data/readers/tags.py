@@ -43,7 +43,13 @@ def in_class_order(tags: Iterable[str], classes: tuple[str, ...]) -> tuple[str, 
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """` (did you mean 'x'?)`, or nothing where no known name is close."""
+    """` (did you mean 'x'?)`, or nothing where no known name is close.
+
+    >>> did_you_mean("Catt", ("cat", "dog"))
+    " (did you mean 'cat'?)"
+    >>> did_you_mean("horse", ("cat", "dog"))
+    ''
+    """
     lowered = {other.lower(): other for other in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
     return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
