@@ -104,7 +104,8 @@ def record_result(stage: Stage, params: Params, stage_named: Callable[[str], Sta
         digest = {DIGEST: stage_tags(one, params)[DIGEST]}
         links.append(Link(one.name, find_run(client, f"{experiment}-stages", digest)))
     metrics = {name: value for one in stages for name, value in headline(one.name).items()}
-    origin = origin_of(params, list_recipes())
+    recipes = list_recipes() if Path("recipes").is_dir() else []
+    origin = origin_of(params, recipes)
     name = ": ".join(filter(None, (os.environ.get("DVC_EXP_NAME"), origin.name)))
     tags = {
         "stage": "result",
@@ -171,12 +172,11 @@ def _begun(links: list[Link]) -> int | None:
 
 
 def _log_data(record: Run, params: Params) -> None:
-    """Names the data set of a run, its digest and its counts."""
+    """Names the data set of a run, with the digest and the counts of each split."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     manifest = Manifest.load(PREPARED)
     masks = load_masks(PREPARED)
-    digest = digest_files([PREPARED / "manifest.csv", MASKS])[:8]
     inputs = []
     for split in ("train", params.evaluation.split):
         part = manifest.of_split(split)
@@ -187,7 +187,7 @@ def _log_data(record: Run, params: Params) -> None:
         }
         data = Dataset(
             name=Path(params.dataset.root).name,
-            digest=digest,
+            digest=digest_value([one.digest for one in part])[:8],
             source_type="local",
             source=json.dumps({"uri": params.dataset.root}),
             profile=json.dumps(counts),
@@ -205,13 +205,12 @@ def _example(params: Params) -> Any:
 
 
 def _update_views(client: "MlflowClient", experiment: str) -> None:
-    """Lets the table show the latest result's metrics, and the params in which results differ."""
+    """Lets the table show all metrics, and the params in which results differ."""
     rows = result_rows(client, experiment)
-    latest = client.get_run(rows[0].run_id).data.metrics
     save_views(
         client,
         experiment,
-        metrics=metric_columns(rows[:1]),
+        metrics=metric_columns(rows),
         params=["recipe", *differing_params(rows)[:MOST_CHANGED]],
-        curves=sorted(name for name in latest if "/loss" in name),
+        curves=list(dict.fromkeys(name for row in rows for name in row.curves)),
     )
