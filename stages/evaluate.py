@@ -9,7 +9,7 @@ import pandas as pd
 from stages.common.metrics import write_metrics
 from stages.common.paths import MASKS, PREDICTIONS, PREPARED, SEGMENTER
 from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain
-from stages.common.stage import Context, Result, Stage
+from stages.common.stage import Context, Result, Stage, counted
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, replace_file, write_json
 from weaktr.metrics.scores import SegmentationScores, scores
@@ -71,7 +71,7 @@ def run(context: Context) -> Result:
         curves=curves(("train_decoder",) if supervised else ("train_cam", "train_decoder")),
     )
     number = f"mIoU {result.mean_iou:.1f}" if result else ""
-    return Result(made=f"{len(part):,} {params.split} images", number=number, where=report)
+    return Result(made=counted(len(part), f"{params.split} image"), number=number, where=report)
 
 
 def write_tables(

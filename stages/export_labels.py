@@ -4,7 +4,7 @@ import os
 
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CAMS, PREPARED, PSEUDO_LABELS
-from stages.common.stage import Context, Result, Stage
+from stages.common.stage import Context, Result, Stage, counted
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, write_json
 from weaktr.models.cam_kinds import COARSE
@@ -41,7 +41,7 @@ def run(context: Context) -> Result:
     }
     write_json(context.reports / "details.json", details)
     number = f"mIoU {miou['pseudo_labels']:.1f}" if miou else ""
-    made = f"{result.images:,} pseudo-labels"
+    made = counted(result.images, "pseudo-label")
     return Result(made=made, number=number, where=PSEUDO_LABELS)
 
 

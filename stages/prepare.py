@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from stages.common.paths import CLASSES, GENERATED, MANIFEST, MASKS, PREPARED, RENDERED_MASKS
-from stages.common.stage import Context, Result, Stage
+from stages.common.stage import Context, Result, Stage, counted
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.demo.colour_floor import Pair, colour_miou
 from weaktr.data.demo.dataset import write_shapes
@@ -33,7 +33,7 @@ def run(context: Context) -> Result:
     if params.kind == "shapes":
         summary["colour_floor_miou"] = colour_floor(report.manifest, masks)
     write_json(context.reports / "summary.json", summary)
-    made = f"{len(report.manifest):,} images, {len(report.manifest.classes)} classes"
+    made = f"{counted(len(report.manifest), 'image')} of {len(report.manifest.classes)} classes"
     return Result(made=made, where=MANIFEST)
 
 

@@ -5,7 +5,7 @@ import json
 import shutil
 
 from stages.common.paths import METRICS, PLOTS, PSEUDO_LABELS, REPORTS
-from stages.common.stage import Context, Result, Stage
+from stages.common.stage import Context, Result, Stage, counted
 from stages.common.titles import in_order
 from weaktr.files import read_json, replace_file, write_text
 
@@ -31,7 +31,7 @@ def run(context: Context) -> Result:
         with replace_file(PLOTS / name) as temporary:
             shutil.copyfile(REPORTS / origin, temporary)
     _write_iou()
-    return Result(made=f"{len(metrics)} metrics, {len(COPIES) + 1} plots", where=METRICS)
+    return Result(made=f"{counted(len(metrics), 'metric')}, {len(COPIES) + 1} plots", where=METRICS)
 
 
 def _write_iou() -> None:

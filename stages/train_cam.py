@@ -4,7 +4,7 @@ import torch
 
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CLASSES, MANIFEST, PREPARED
-from stages.common.stage import Context, Result, Stage
+from stages.common.stage import Context, Result, Stage, counted
 from stages.common.training import (
     checkpoint_for,
     tracked_weights,
@@ -62,7 +62,7 @@ def run(context: Context) -> Result:
     checkpoint.path.unlink(missing_ok=True)
     context.artifacts.append(CAM_MODEL)
     return Result(
-        made=f"{epochs} epochs on {len(training):,} images",
+        made=f"{counted(epochs, 'epoch')} on {counted(len(training), 'image')}",
         number=f"{split} mAP {tag_map[split]:.1f}",
         where=CAM_MODEL,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.common.paths import CLASSES, MANIFEST, PREPARED, PSEUDO_LABELS, SEGMENTER
-from stages.common.stage import Context, Result, Stage
+from stages.common.stage import Context, Result, Stage, counted
 from stages.common.training import (
     checkpoint_for,
     read_curves,
@@ -74,7 +74,7 @@ def run(context: Context) -> Result:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     context.artifacts.append(SEGMENTER)
     return Result(
-        made=f"{len(history)} epochs on {len(training):,} images",
+        made=f"{counted(len(history), 'epoch')} on {counted(len(training), 'image')}",
         number=f"loss {history[-1]['loss']:.3f}",
         where=SEGMENTER,
     )

@@ -36,7 +36,10 @@ def mask_notes(supervised: bool) -> list[str]:
     if seeds["background_score_chosen_with_masks"]:
         uses.append("True masks of training images chose the background score.")
     score = f"Background score: {seeds['background_score']:g}."
-    return [*(uses or ["True masks measured; they influenced nothing."]), score]
+    measured = "True masks measured; they influenced nothing."
+    if not seeds["images_with_masks"]:
+        measured = "No training image has a true mask: CAMs and pseudo-labels are not measured."
+    return [*(uses or [measured]), score]
 
 
 def curves(trainers: Sequence[str]) -> dict[str, pd.DataFrame]:

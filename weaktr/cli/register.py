@@ -9,7 +9,9 @@ def register(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="runs:/<run id>/segmenter (or /cam).", show_default=False
+            metavar="RUN",
+            help="runs:/<run id>/segmenter, of a result (or /cam, of a stage run of train_cam).",
+            show_default=False,
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
@@ -19,7 +21,7 @@ def register(
 ) -> None:
     """Name a model in MLflow's registry.
 
-    The id of the run that trained a model is in reports/train_decoder/run.json.
+    `weaktr runs --json` and MLflow's page have the ids of results.
 
     \b
     weaktr register runs:/3f2a.../segmenter animals --alias best
