@@ -27,7 +27,7 @@ def run(device: torch.device, repeats: int) -> list[Row]:
         repeats: Of either version.
 
     Returns:
-        One row; its note has the bytes stored an image.
+        One row; its note has the bytes stored per image.
     """
     torch.manual_seed(0)
     backbone = BackboneParams(name="deit_small_patch16_224", weights="none")
@@ -58,7 +58,7 @@ def run(device: torch.device, repeats: int) -> list[Row]:
             seconds=seconds["ours"],
             reference="one input at a time, all maps",
             reference_seconds=seconds["published"],
-            note=f"stored an image: {stored[0]} bytes, as float32 at full size {stored[1]} "
+            note=f"stored per image: {stored[0]} bytes, as float32 at full size {stored[1]} "
             f"(1/{stored[1] / stored[0]:.0f})",
         )
     ]

@@ -2,9 +2,9 @@
 
     python -m scripts.measure_results --seeds 0 1 2
 
-Every run is a real one of the stages, in a folder of its own. What comes out is added to
+Every run executes the real stages, in a folder of its own. What comes out is added to
 `docs/results.json`, and the tables of `docs/results.md` are written anew. Seeds may be measured
-side by side, one thread each (`OMP_NUM_THREADS=1`): about 10 minutes a seed, ablations the same.
+side by side, one thread each (`OMP_NUM_THREADS=1`): about 10 minutes per seed, ablations the same.
 """
 
 import argparse

@@ -123,9 +123,9 @@ class ClassMaps:
 
     Attributes:
         classes: Names of the K classes: the tags or, without any, all.
-        maps: float32 `[K, h, w]` by kind, `coarse`, `cross`, `fused` and `fine`: one value a patch,
-            not normalised. `maps["fine"][0]` is of `classes[0]`.
-        probabilities: float32 `[K]`, of each class's being in the image.
+        maps: float32 `[K, h, w]` by kind, `coarse`, `cross`, `fused` and `fine`: one value per
+            patch, not normalised. `maps["fine"][0]` is of `classes[0]`.
+        probabilities: float32 `[K]`, how likely each class is to be in the image.
         head_weights: float32 `[L, H]`, the fusion's weight of every layer's heads.
         image: RGB uint8 `[h', w', 3]` as the network saw it; large images are shrunk.
     """

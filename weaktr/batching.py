@@ -44,7 +44,7 @@ def equal_shape_batches(
     Args:
         items: Consumed lazily.
         shape_of: Height and width of an item.
-        images: Most items a batch.
+        images: Most items per batch.
         pixels: A batch that reaches so many is complete.
         held: When so many pixels wait in incomplete batches, the one begun first goes on as it is.
         window: So does one that was begun so many items ago: items do not overtake each other by
@@ -80,7 +80,7 @@ def shape_batches(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[li
 
     Args:
         shapes: Shape of every image.
-        batch_size: Most images a batch.
+        batch_size: Most images per batch.
 
     Returns:
         Batches in the order in which each shape first occurs; every index occurs once.

@@ -1,1 +1,1 @@
-"""The `weaktr` command line: one module a command."""
+"""The `weaktr` command line: one module per command."""

@@ -36,7 +36,7 @@ def check_data(
         str | None, typer.Option(help="dataset.tags_from: auto, annotations, table or masks.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="one a core")
+        int | None, typer.Option(min=1, help="Processes.", show_default="one per core")
     ] = None,
 ) -> None:
     """Check a data set and list all problems.

@@ -19,7 +19,7 @@ def import_checkpoint(
     classes: Annotated[
         str,
         typer.Option(
-            help="Class names in the checkpoint's order: voc, coco, a text file with one name a "
+            help="Class names in the checkpoint's order: voc, coco, a text file with one name per "
             "line, or the names, separated by commas.",
             show_default=False,
         ),

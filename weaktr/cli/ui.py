@@ -49,7 +49,7 @@ def ui(
     _refuse_taken(port)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1", "--backend-store-uri", tracking_uri()]
-    # Jobs are for evaluating language models; without them the page is there in a quarter of time.
+    # Jobs are for evaluating language models; without them the page is up in a quarter of the time.
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

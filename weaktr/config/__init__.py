@@ -1,4 +1,4 @@
-"""Typed, validated params: one module a section of `params.yaml`.
+"""Typed, validated params: one module per section of `params.yaml`.
 
 DVC hashes the raw YAML values; the code only ever sees these models. Unknown keys, wrong types,
 out-of-range values and impossible combinations are refused with the key's path, the value, and

@@ -47,7 +47,7 @@ class CamParams(Section):
     accumulate: Count = 1
     """Batches whose mean gradient makes one optimiser step."""
     lr: Positive = 6e-4
-    """For 512 images a step; scaled by (batch_size * accumulate) / 512."""
+    """For 512 images per step; scaled by (batch_size * accumulate) / 512."""
     backbone_lr_scale: Annotated[Real, Field(gt=0, le=1)] = 1.0
     """Rate of the backbone's blocks and patch embedding, as a share of `lr` (published: 1)."""
     weight_decay: NonNegative = 0.03
@@ -57,7 +57,7 @@ class CamParams(Section):
     cooldown_epochs: CountOrZero = 0
     """Epochs at `min_lr` after `epochs`. (The published code sets 10 and never reaches them.)"""
     schedule: Literal["cosine", "cosine_published"] = "cosine"
-    """`cosine_published`: one rate an epoch, one epoch late, as the published code steps it."""
+    """`cosine_published`: one rate per epoch, one epoch late, as the published code steps it."""
     precision: Precision = "float32"
     compile: Flag = False
     select: Literal["last", "map", "seed_miou"] = "last"

@@ -49,7 +49,7 @@ class DecoderParams(Section):
     crop_size: Annotated[int, Field(ge=16, strict=True)] = 480
     layers: Count = 2
     heads: Count | None = None
-    """Attention heads of the mask transformer; null: one for 64 channels, at least one."""
+    """Attention heads of the mask transformer; null: one per 64 channels, at least one."""
     mlp_ratio: Positive = 4.0
     spare_classes: CountOrZero = 0
     """Class embeddings beyond the data set's labels, as in the released COCO weights: they take

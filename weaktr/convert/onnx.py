@@ -52,8 +52,8 @@ def export_onnx(model: Segmenter, classes: Sequence[str], path: Path) -> ExportC
     Input `images`: float32 `[B, 3, H, W]`, RGB from 0 to 1. Output `logits`: float32
     `[B, K, H, W]`, K = background and classes. H and W need not be multiples of the patch: the
     padding is part of the graph. Position embeddings are resampled to every input; the torch model
-    leaves them alone for other than square inputs with just as many patches as its training crop,
-    and there alone the two differ.
+    leaves them alone for non-square inputs with exactly as many patches as its training crop, and
+    only there do the two differ.
 
     Args:
         model: In evaluation mode, on the CPU.

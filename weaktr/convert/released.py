@@ -70,7 +70,7 @@ def import_checkpoint(
         backbone: The timm model, and its heads if they are not the model's own. `None`: from
             `variant.yml` beside a decoder checkpoint; `deit_small_patch16_224` for a CAM network.
         pool: Pooling of the CAM network's fusion, which leaves no trace in the weights.
-        decoder_heads: Attention heads of the mask transformer; `None`: one for 64 channels.
+        decoder_heads: Attention heads of the mask transformer; `None`: one per 64 channels.
 
     Raises:
         UserError: If the file cannot be read, is no such checkpoint, or does not fit, or if the

@@ -63,7 +63,7 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
             r"\1",
             "the ViT",
         ),
-        Rule(r"decoder\.cls_emb", "decoder.class_embedding", "one embedding a label"),
+        Rule(r"decoder\.cls_emb", "decoder.class_embedding", "one embedding per label"),
         Rule(r"decoder\.proj_dec\.(.+)", r"decoder.input_projection.\1", "encoder to decoder"),
         Rule(r"decoder\.proj_patch", "decoder.patch_projection", "before the cosine"),
         Rule(r"decoder\.proj_classes", "decoder.class_projection", "before the cosine"),

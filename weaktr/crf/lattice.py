@@ -53,8 +53,8 @@ class KernelSum:
     weights and normalisations are folded.
 
     Args:
-        lattices: One a kernel, over the same N points.
-        weights: One a kernel.
+        lattices: One per kernel, over the same N points.
+        weights: One per kernel.
     """
 
     def __init__(self, lattices: Sequence[Lattice], weights: Sequence[float]) -> None:
@@ -240,7 +240,7 @@ def _symmetric_scale(lattice: Lattice) -> Tensor:
 
 
 def _blur_matrices(lattices: Sequence[Lattice]) -> list[Tensor]:
-    """One block-diagonal matrix an axis; lattices with fewer axes are left alone by the last."""
+    """One block-diagonal matrix per axis; lattices with fewer axes are left alone by the last."""
     matrices = []
     for axis in range(max(len(lattice.neighbours) for lattice in lattices)):
         befores, afters, first = [], [], 0

@@ -1,8 +1,9 @@
 """The manifest: what every stage after `prepare` knows about the images.
 
-A manifest is two text files in one folder: `classes.txt` (one class name a line) and `manifest.csv`
-(one row an image). Masks are listed apart, in `masks.csv`, on purpose: training reads the manifest
-only, so that no mask can influence it, and a changed mask reruns nothing but the measurements.
+A manifest is two text files in one folder: `classes.txt` (one class name per line) and
+`manifest.csv` (one row per image). Masks are listed apart, in `masks.csv`, on purpose: training
+reads the manifest only, so that no mask can influence it, and a changed mask reruns nothing but the
+measurements.
 """
 
 import csv
@@ -183,7 +184,7 @@ def load_label_maps(source: str | Path) -> dict[str, str]:
 
 
 def read_classes(path: str | Path) -> tuple[str, ...]:
-    """Class names from a text file, one a line; blank lines are skipped.
+    """Class names from a text file, one per line; blank lines are skipped.
 
     Raises:
         UserError: If the file is missing or its names make no class list (`check_classes`).

@@ -42,7 +42,7 @@ def decode_mask(data: bytes, path: str | Path) -> Pixels:
     if image.mode not in ("P", "L", "1", "I") and not image.mode.startswith("I;16"):
         raise UserError(
             f"{path} holds colours, not class ids; save masks as palette or grey PNG with one id "
-            f"a pixel. Got: mode {image.mode}."
+            f"per pixel. Got: mode {image.mode}."
         )
     ids = np.asarray(image)
     if ids.dtype != np.uint8:

@@ -29,7 +29,7 @@ def parallel_map(
         function: A module-level function (it is sent to other processes by name).
         items: Its arguments; they and the results must be picklable.
         description: What is being done, in a few words.
-        workers: Processes; `None`: one a core. With one, or with few items, none is started.
+        workers: Processes; `None`: one per core. With one, or with few items, none is started.
     """
     if workers is None:
         workers = _cores()

@@ -177,7 +177,9 @@ def use_recipes(names: Sequence[str], params_file: str | Path = "params.yaml") -
     write_text(params_file, compose_params(names, params_file))
 
 
-def changes(names: Sequence[str], params_file: str | Path = "params.yaml") -> dict[str, tuple]:
+def changes(
+    names: Sequence[str], params_file: str | Path = "params.yaml"
+) -> dict[str, tuple[Any, Any]]:
     """What recipes would change in the params.
 
     Returns:

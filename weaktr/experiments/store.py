@@ -177,7 +177,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def few_retries() -> Iterator[None]:
-    """Makes a server that is not there known in seconds; MLflow itself asks for four minutes."""
+    """Has a missing server reported within seconds; MLflow itself retries for four minutes."""
     if RETRIES in os.environ:
         yield
         return

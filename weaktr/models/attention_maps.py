@@ -129,7 +129,7 @@ def fuse_attention(
     """Weighted mean of all heads' attention maps; differentiable by the weights only.
 
     Args:
-        weights: `[B, L, H]`, one a head.
+        weights: `[B, L, H]`, one per head.
         queries: L tensors `[B, H, N, d]`.
         keys: L tensors `[B, H, N, d]`.
         layout: Of the sequence.

@@ -43,7 +43,7 @@ class Backbone(nn.Module):
             taken over, not copied.
         positions: How learned positions follow the grid: `bicubic` as the published CAM network
             does, `bilinear` as the published segmenter does (see `position_embedding`).
-        num_class_tokens: Replace the class token by so many (the CAM network: one a class);
+        num_class_tokens: Replace the class token by so many (the CAM network: one per class);
             None keeps the native one, or none.
         copy_class_token: Start the new class tokens as copies of the native one; else (and where
             there is none) they are drawn from a normal distribution truncated at 2 sd, sd 0.02.
@@ -139,7 +139,7 @@ class Backbone(nn.Module):
 
         `bicubic` resamples by the factors (h + 0.1) / h0 and (w + 0.1) / w0, which also set the
         sampling points, so that resampling to the exact extent would differ by some percent; it
-        lets alone only square images with the native number of patches. `bilinear` resamples to
+        leaves alone only square images with the native number of patches. `bilinear` resamples to
         the exact extent, and only when the number of patches differs.
 
         Args:

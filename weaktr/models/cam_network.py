@@ -73,7 +73,7 @@ class CAMMaps(NamedTuple):
 
 
 class CAMNetwork(Network):
-    """A plain ViT with one class token a class, a conv head, and fused attention maps.
+    """A plain ViT with one class token per class, a conv head, and fused attention maps.
 
     Args:
         backbone: With `num_class_tokens` class tokens and without a final norm.

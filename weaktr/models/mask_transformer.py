@@ -1,4 +1,4 @@
-"""The mask transformer: patch tokens and class embeddings in, one mask a class out.
+"""The mask transformer: patch tokens and class embeddings in, one mask per class out.
 
 Segmenter (Strudel et al., arXiv 2105.05633, section 3.2), as WeakTr (arXiv 2304.01184) uses it.
 """

@@ -13,7 +13,7 @@ from weaktr.models.network import Network
 
 
 class Segmenter(Network):
-    """One logit map a label from normalised images of any size.
+    """One logit map per label from normalised images of any size.
 
     The image is padded with zeros, right and below, to whole patches; the padding takes part in
     attention, as in the published code, and is cut off the result.

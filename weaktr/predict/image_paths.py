@@ -75,7 +75,7 @@ def output_names(images: Sequence[Path]) -> list[str]:
         images: Different files.
 
     Returns:
-        One relative path an image, with forward slashes. With any of `SUFFIXES` behind it, it is
+        One relative path per image, with forward slashes. With any of `SUFFIXES` behind it, it is
         no other's, and no folder of another's.
 
     >>> output_names([Path("in/a/x.jpg"), Path("in/b/x.jpg"), Path("in/b/x.png")])

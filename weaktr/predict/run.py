@@ -1,4 +1,4 @@
-"""Prediction on new images: palette PNG masks, overlays and a table, whatever number of images.
+"""Prediction on new images: palette PNG masks, overlays and a table, for any number of images.
 
 Files are read and written by a pool while the network runs; images of equal shape go through it
 together. Only a few images are in memory at a time.

@@ -1,1 +1,1 @@
-"""From a CAM network to one label map an image."""
+"""From a CAM network to one label map per image."""

@@ -15,7 +15,7 @@ def foreground_limit(background_score: float) -> float:
 
     The published code takes a softmax over the background score and the CAMs before it looks for
     the largest. That changes nothing but differences near float32's resolution, which it loses to
-    the background; a margin has the same effect and, other than a softmax, holds for all
+    the background; a margin has the same effect and, unlike a softmax, holds for all
     thresholds alike, so that `weaktr.pseudo_labels.background_sweep.BackgroundSweep` is exact.
     """
     return float(np.float32(background_score) + np.float32(SCORE_MARGIN))

@@ -32,7 +32,7 @@ class BackgroundSweep:
     The class that wins among the CAMs does not depend on the background score, only whether it
     beats it does. So each pixel is counted once, under (truth, best class, number of thresholds
     beaten); sums over the last axis then give the confusion matrix of each threshold, equal to
-    that of `weaktr.pseudo_labels.multi_scale_cam.cam_to_label` at that threshold.
+    that of `weaktr.pseudo_labels.background.cam_to_label` at that threshold.
 
     This reads true masks: it measures a seed, or chooses a score when params say so.
 

@@ -87,8 +87,8 @@ def export_labels(
         masks: Path of the true mask of each image that has one; measures, and never labels unless
             `params.background_score` is `sweep`.
         params: The `labels` section.
-        cam_folder: Existing folder for one `.safetensors` of CAMs an image.
-        label_folder: Existing folder for one PNG an image.
+        cam_folder: Existing folder for one `.safetensors` of CAMs per image.
+        label_folder: Existing folder for one PNG per image.
         threads: Images that are labelled side by side while the network runs.
 
     Raises:

@@ -39,7 +39,7 @@ def scaled_input(model: CAMNetwork, image: npt.NDArray[np.uint8], scale: float) 
 def patch_cams(
     model: CAMNetwork, x: Tensor, kinds: Sequence[CAMKind] = (FINE,), classes: Tensor | None = None
 ) -> list[Tensor]:
-    """CAMs of a batch of network inputs on the patch grid, one tensor a kind.
+    """CAMs of a batch of network inputs on the patch grid, one tensor per kind.
 
     Args:
         model: The CAM network.

@@ -17,10 +17,11 @@ _LEVELS = 255
 
 @dataclass(frozen=True)
 class PatchCAMs:
-    """CAMs of the classes present in one image, one patch grid a scale.
+    """CAMs of the classes present in one image, one patch grid per scale.
 
     Enlarging a map is linear, so the sum over a scale and its flip can be taken on the patch grid;
-    `full` then enlarges one map a scale instead of one a network input, and gives the same result.
+    `full` then enlarges one map per scale instead of one per network input, and gives the same
+    result.
 
     Attributes:
         classes: Present classes, 0-based and ascending; empty for an image without tags.
@@ -58,7 +59,7 @@ class PatchCAMs:
         return PatchCAMs(self.classes, grids, self.height, self.width)
 
     def save(self, path: str | Path) -> None:
-        """Writes the CAMs with 8 bits a value, whole or not at all; equal CAMs give equal bytes.
+        """Writes the CAMs with 8 bits per value, whole or not at all; equal CAMs give equal bytes.
 
         A stored value is off by at most 1/510 of the range of its class in its grid.
 

@@ -80,7 +80,7 @@ def chosen_classes(seen: ClassMaps, tags: Sequence[int]) -> list[int]:
 def cam_figure(
     seen: ClassMaps, classes: Sequence[str], chosen: Sequence[int], title: str
 ) -> Figure:
-    """Draws the image, class probabilities and head weights above one row of maps a class.
+    """Draws the image, class probabilities and head weights above one row of maps per class.
 
     Args:
         seen: Of one image.

@@ -44,7 +44,7 @@ class Example:
 
 
 def examples_figure(examples: Sequence[Example], label_title: str) -> Figure:
-    """A grid with one example a row: image, label map, true mask."""
+    """A grid with one example per row: image, label map, true mask."""
     titles = ["image", label_title, "true mask"]
     figure, axes = plt.subplots(
         len(examples), 3, figsize=(6.6, 2.25 * len(examples)), squeeze=False, layout="compressed"
@@ -63,7 +63,7 @@ def examples_figure(examples: Sequence[Example], label_title: str) -> Figure:
 
 
 def curves_figure(curves: dict[str, pd.DataFrame]) -> Figure:
-    """One panel a trainer: its losses by epoch."""
+    """One panel per trainer: its losses by epoch."""
     figure, axes = plt.subplots(
         1, len(curves), figsize=(4 * len(curves), 2.8), squeeze=False, layout="constrained"
     )

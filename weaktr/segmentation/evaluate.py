@@ -51,7 +51,7 @@ def evaluate(
         manifest: The images.
         masks: Path of the true mask of each image that has one.
         params: The `evaluation` section.
-        mask_folder: Existing folder for one palette PNG an image, or `None`.
+        mask_folder: Existing folder for one palette PNG per image, or `None`.
         on_image: Called with each prediction, in the order of batches.
     """
     confusion = ConfusionMatrix(len(manifest.classes) + 1)

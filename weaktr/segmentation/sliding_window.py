@@ -53,7 +53,7 @@ class InferenceSettings:
         window: Side of a window in pixels.
         stride: Step between windows, at most `window`.
         short_side: Short side of an image at scale 1; `None`: the image's own.
-        scales: Factors of the image's size, each a pass.
+        scales: Factors of the image's size, one pass for each.
         flip: Whether each scale is also run on the mirrored image.
         early_weight: Weight of the masks before the last decoder block; the final ones weigh 1.
         batch: Windows per forward pass.
@@ -181,7 +181,7 @@ def scaled_inputs(
     Args:
         images: uint8 `[B, H, W, 3]`.
         settings: Scales, flip, and short side at scale 1.
-        mean: Normalisation of values from 0 to 1, one number a colour.
+        mean: Normalisation of values from 0 to 1, one number per colour.
         std: The same.
 
     Yields:
@@ -248,7 +248,7 @@ def network_passes(
         model: In evaluation mode.
         inputs: Normalised images `[B, 3, h, w]` of any size, and whether they are mirrored.
             Neighbours of equal shape share batches.
-        settings: Window, stride, weight of the early masks, and windows a pass.
+        settings: Window, stride, weight of the early masks, and windows per pass.
     """
     early = settings.early_weight
     run = partial(model, with_early=True) if early else model
@@ -274,7 +274,7 @@ def sliding_window_logits(
     Args:
         model: In evaluation mode.
         images: Normalised, `[B, 3, h, w]`.
-        settings: Window, stride and windows a pass.
+        settings: Window, stride and windows per pass.
 
     Returns:
         Float32 `[B, K, h', w']`, where (h', w') is (h, w) or the enlarged size.
@@ -287,7 +287,7 @@ def sliding_window_logits(
     B, _, H, W = images.shape
     tops = window_starts(H, window, settings.stride)
     lefts = window_starts(W, window, settings.stride)
-    # One corner a crop; all images of a window lie side by side.
+    # One corner per crop; all images of a window lie side by side.
     corners = [(b, top, left) for top in tops for left in lefts for b in range(B)]
     total: Tensor | None = None
     for first in range(0, len(corners), settings.batch):

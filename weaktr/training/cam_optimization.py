@@ -26,7 +26,7 @@ def cam_optimizer(model: nn.Module, params: CamParams) -> torch.optim.Optimizer:
 
 
 def cam_schedule(params: CamParams, steps_per_epoch: int) -> CosineSchedule:
-    """The CAM network's schedule; its rate is for 512 images a step and scales with the batch.
+    """The CAM network's schedule; its rate is for 512 images per step and scales with the batch.
 
     The lowest rates do not scale, but never lie above the peak, as they would for a small batch.
     """

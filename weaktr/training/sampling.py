@@ -41,7 +41,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class EpochSampler(Sampler[Key]):
-    """Every index once an epoch, in an order drawn from (seed, epoch)."""
+    """Every index once per epoch, in an order drawn from (seed, epoch)."""
 
     def __init__(self, length: int, *, seed: int) -> None:
         self.length = length
@@ -70,7 +70,7 @@ def training_loader(
     Args:
         dataset: Takes `(epoch, index)` keys.
         sampler: Gives the keys.
-        batch_size: Samples a batch.
+        batch_size: Samples per batch.
         workers: Loader processes; they stay alive between epochs.
         pin_memory: Whether batches go to a CUDA device.
     """

@@ -75,7 +75,7 @@ class CosineSchedule:
         min_lr: Rate at the end of the cycle and in a cool-down.
         warmup_epochs: Length of the warm-up.
         warmup_lr: Rate at which the warm-up starts.
-        published: One rate an epoch, and one epoch late: the published loop steps timm's scheduler
+        published: One rate per epoch, and one epoch late: the published loop steps timm's scheduler
             with an epoch's own number only after that epoch.
     """
 

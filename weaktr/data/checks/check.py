@@ -76,7 +76,7 @@ class Report:
         Args:
             folder: Takes `<id>.png` files; made when the first one is written.
             listed_as: What to call the folder in the records, where it will be moved.
-            workers: Processes; `None`: one a core.
+            workers: Processes; `None`: one per core.
         """
         if self.listing is None:
             return {}
@@ -99,7 +99,7 @@ def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Repor
 
     Args:
         params: Where the data set is and how to read it.
-        workers: Processes that read files; `None`: one a core.
+        workers: Processes that read files; `None`: one per core.
     """
     try:
         listing = list_dataset(params)

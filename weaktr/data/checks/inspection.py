@@ -55,7 +55,7 @@ def inspect_entries(
 
     Args:
         entries: What to read. Masks that are no files are not read.
-        workers: Processes; `None`: one a core.
+        workers: Processes; `None`: one per core.
     """
     pairs = [
         (entry.image, entry.mask.path if isinstance(entry.mask, StoredMask) else None)
@@ -150,7 +150,7 @@ def gather_masks(
         listing: Says how ids are to be changed.
         folder: Takes `<id>.png` files; made when the first one is written.
         listed_as: What to call that folder in the records, where it will be moved.
-        workers: Processes; `None`: one a core.
+        workers: Processes; `None`: one per core.
     """
     folder = Path(folder)
     place = Path(listed_as) if listed_as is not None else folder

@@ -1,4 +1,4 @@
-"""A data set in numbers: images a split, tags a class, classes together, sizes."""
+"""A data set in numbers: images per split, tags per class, classes together, sizes."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ def summarise(manifest: Manifest, masked: Collection[str]) -> dict[str, Any]:
         masked: Ids of images that have a mask.
 
     Returns:
-        `splits`: name -> images, images with tags, tags an image, masks. `classes`: name -> number
+        `splits`: name -> images, images with tags, tags per image, masks. `classes`: name -> number
         of images in each split. `together`: for training images, class -> class -> images that have
         both (the diagonal has all images of a class). `pixels`: smallest, median and largest width,
         height, area and aspect (width / height), and the number of different sizes.
@@ -80,14 +80,14 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     splits = summary["splits"]
     yield _table(
         "Splits",
-        ("split", "images", "with tags", "tags an image", "masks"),
+        ("split", "images", "with tags", "tags per image", "masks"),
         [
             (name, part["images"], part["tagged"], part["tags_per_image"], part["masks"])
             for name, part in splits.items()
         ],
     )
     yield _table(
-        "Images a class",
+        "Images per class",
         ("id", "class", *splits),
         [
             (index, label, *counts.values())

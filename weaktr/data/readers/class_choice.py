@@ -94,7 +94,7 @@ def tags_from_masks(
     Args:
         entries: Images; their masks must be files.
         known: Classes in the order of their ids in the masks, from 1.
-        workers: Processes; `None`: one a core.
+        workers: Processes; `None`: one per core.
     """
     stored = [(e.id, e.mask) for e in entries if isinstance(e.mask, StoredMask)]
     found = parallel_map(

@@ -25,7 +25,7 @@ def class_list(text: str) -> tuple[str, ...]:
     """Class names without background, in the order of mask ids.
 
     Args:
-        text: `voc`, `coco`, a text file with one name a line, or the names, separated by commas.
+        text: `voc`, `coco`, a text file with one name per line, or the names, separated by commas.
 
     Raises:
         UserError: If the file is missing, or the names make no class list.

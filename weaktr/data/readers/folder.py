@@ -40,9 +40,9 @@ class _Image:
 def read_folder(params: DatasetParams) -> Listing:
     """Lists a data set in the folder layout.
 
-    Classes are those of `classes.txt` in the root (one name a line, in the order of mask ids), else
-    all tags in alphabetical order. Where no split is given, `params.val_share` of the images is
-    held out by a digest of their ids, never the last training image of a class.
+    Classes are those of `classes.txt` in the root (one name per line, in the order of mask ids),
+    else all tags in alphabetical order. Where no split is given, `params.val_share` of the images
+    is held out by a digest of their ids, never the last training image of a class.
 
     Args:
         params: `root` is the folder.
@@ -68,9 +68,9 @@ def read_folder(params: DatasetParams) -> Listing:
         return Listing(classes=(), entries=[], mask_ids={}, problems=problems)
     if not images:
         raise UserError(
-            f"{table} names no images; write one row an image."
+            f"{table} names no images; write one row per image."
             if in_table
-            else f"{root} has no images; put them there with a {_TABLE}, or in one sub-folder a "
+            else f"{root} has no images; put them there with a {_TABLE}, or in one sub-folder per "
             "tag."
         )
     from_masks = params.tags_from == "masks" or (
@@ -81,7 +81,7 @@ def read_folder(params: DatasetParams) -> Listing:
             f"{table} gives no tags; add a column `tags` with the tags of each image."
             if in_table
             else f"no image of {root} has a tag; write a {_TABLE} with the columns image,tags, or "
-            "put the images into one sub-folder a tag."
+            "put the images into one sub-folder per tag."
         )
     known = _known_classes(root, images, params, from_masks=from_masks)
     listing = empty_listing(params, known, str(root))
@@ -167,7 +167,7 @@ def _known_classes(
         if not params.classes:
             raise UserError(
                 f"{path} does not exist, so that ids in masks have no names; write one class name "
-                "a line, or set dataset.classes."
+                "per line, or set dataset.classes."
             )
         return check_classes(params.classes, where="dataset.classes")
     names = sorted({tag for image in images for tag in image.tags or ()})
@@ -249,7 +249,7 @@ def _mask_beside(finder: FileFinder, image: str) -> str | None:
 def _images_of_tree(
     finder: FileFinder, splits: Mapping[str, str], problems: list[Problem]
 ) -> list[_Image]:
-    """Images in one sub-folder a tag (a folder called `cat, dog` gives two)."""
+    """Images in one sub-folder per tag (a folder called `cat, dog` gives two)."""
     base = f"{_IMAGES}/" if (finder.root / _IMAGES).is_dir() else ""
     files = [
         file.removeprefix(base)

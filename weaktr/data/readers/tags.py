@@ -73,13 +73,13 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(
-            f"{path} does not exist; write one row an image with the columns image,tags."
+            f"{path} does not exist; write one row per image with the columns image,tags."
         ) from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as CSV in UTF-8.") from None
     lines = text.splitlines()
     if not lines:
-        raise UserError(f"{path} is empty; write one row an image with the columns image,tags.")
+        raise UserError(f"{path} is empty; write one row per image with the columns image,tags.")
     delimiter = max(",;\t", key=lines[0].count)
     rows = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True

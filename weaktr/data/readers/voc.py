@@ -1,7 +1,7 @@
 """PASCAL VOC 2012's layout: `JPEGImages`, `ImageSets/Segmentation`, `SegmentationClass(Aug)`.
 
-Any data set in this layout can be read; a `classes.txt` in the root (one name a line, in the order
-of mask ids) replaces VOC's own twenty classes.
+Any data set in this layout can be read; a `classes.txt` in the root (one name per line, in the
+order of mask ids) replaces VOC's own twenty classes.
 """
 
 import re
