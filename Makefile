@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint ui bench supervised lock wheel clean help
+.PHONY: repro test test-fast lint ui bench supervised lock wheel clean help
 
 help:
 	@echo "make repro       the whole pipeline (dvc repro): data, CAMs, pseudo-labels, segmenter, report"
 	@echo "make test        the tests"
+	@echo "make test-fast   those that take a minute together; says what it leaves out"
 	@echo "make lint        ruff check, ruff format, mypy"
 	@echo "make ui          the MLflow page, and the address at which it shows the results"
 	@echo "make supervised  the same segmenter trained on true masks, for comparison"
@@ -32,6 +33,9 @@ repro: $(READY)
 
 test: $(READY)
 	pytest -n 2 --dist loadfile
+
+test-fast: $(READY)
+	pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)
 	ruff check .

@@ -22,7 +22,7 @@ from tests.conftest import REPOSITORY
 from tests.console import CLASSES, save_cam_network, save_segmenter
 from tests.console import weaktr as console
 from tests.tiny_data import write_image
-from weaktr.api import rgb_pixels
+from weaktr.data.any_image import rgb_pixels
 from weaktr.config.dataset import ShapesParams
 from weaktr.data.demo.dataset import draw_shapes_scene
 from weaktr.data.images import read_image

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from weaktr.experiments.results_table import ResultRow
 
-MOST_PARAMS = 4
+NAME_WIDTH, PARAM_WIDTH = 26, 16
+"""Least columns of a terminal for a result's name, and for one param."""
 
 
 def runs(
@@ -51,25 +52,33 @@ def runs(
     if as_json:
         typer.echo(json.dumps([vars(row) for row in rows], indent=2, ensure_ascii=False))
     else:
-        Console().print(table(rows))
+        console = Console()
+        console.print(table(rows, console.width))
 
 
-def table(rows: "Sequence[ResultRow]") -> "Table":
-    """The table of some results, in their order."""
+def table(rows: "Sequence[ResultRow]", width: int) -> "Table":
+    """The table of some results, in their order.
+
+    Args:
+        rows: The results.
+        width: Columns of the terminal; as many params are shown as leave room for names.
+    """
     from rich.table import Table
     from rich.text import Text
 
     from weaktr.experiments.results_table import differing_params, metric_columns, usual_values
 
-    metrics, params = metric_columns(rows), differing_params(rows)[:MOST_PARAMS]
+    metrics = metric_columns(rows)
+    taken = NAME_WIDTH + sum(2 + max(map(len, name.split("/"))) for name in metrics)
+    params = differing_params(rows)[: max(0, (width - taken) // PARAM_WIDTH)]
     usual = usual_values(rows, params)
     best = {name: max(row.metrics.get(name, float("-inf")) for row in rows) for name in metrics}
     made = Table(box=None, pad_edge=False, header_style="bold")
-    made.add_column("result", overflow="fold", min_width=12)
+    made.add_column("result", min_width=NAME_WIDTH)
     for name in metrics:
         made.add_column(name.replace("/", "\n"), justify="right", no_wrap=True)
     for name in params:
-        made.add_column("\n".join(name.rsplit(".", 1)), overflow="fold")
+        made.add_column("\n".join(name.rsplit(".", 1)), max_width=PARAM_WIDTH, overflow="fold")
     for row in rows:
         cells = [Text(row.name)]
         for name in metrics:

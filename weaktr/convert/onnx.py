@@ -155,9 +155,7 @@ def _description(model: Segmenter, classes: Sequence[str]) -> dict[str, str]:
 
     return {
         "weaktr.version": __version__,
-        "weaktr.pseudo_labels.multi_scale_cam": json.dumps(
-            ["background", *classes], ensure_ascii=False
-        ),
+        "weaktr.labels": json.dumps(["background", *classes], ensure_ascii=False),
         "weaktr.input": "images: float32 [batch, 3, height, width], RGB from 0 to 1",
         "weaktr.output": "logits: float32 [batch, labels, height, width]",
         "weaktr.crop_size": str(model.params.crop_size),
