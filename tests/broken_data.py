@@ -9,9 +9,21 @@ from weaktr.data.checks.check import Report
 from weaktr.errors import UserError
 
 Break = Callable[[Path], object]
+"""Breaks the data set in a folder."""
+
+
+def in_turn(*breaks: Break) -> Break:
+    """What breaks several things, one after the other."""
+
+    def apply(root: Path) -> None:
+        for break_it in breaks:
+            break_it(root)
+
+    return apply
 
 
 def table(root: Path, text: str) -> None:
+    """Writes the table of tags."""
     (root / "tags.csv").write_text(text, encoding="utf-8")
 
 

@@ -1,10 +1,15 @@
 """Shared fixtures."""
 
 import os
+import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+"""Number of deselected tests in each folder of `tests/`."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -16,7 +21,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    config = items[0].config
+    folders = Counter(item.nodeid.partition("::")[0].split("/")[1] for item in items)
+    config.stash[LEFT_OUT] = config.stash.get(LEFT_OUT, Counter()) + folders
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under xdist only its workers know what was deselected."""
+    if hasattr(session.config, "workeroutput"):
+        left_out = session.config.stash.get(LEFT_OUT, Counter())
+        session.config.workeroutput["left out"] = dict(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Every worker selects from all tests, so that one's word is enough."""
+    node.config.stash[LEFT_OUT] = Counter(getattr(node, "workeroutput", {}).get("left out", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out = terminalreporter.config.stash.get(LEFT_OUT, Counter())
+    if left_out and terminalreporter.config.option.markexpr == "not slow":
+        folders = ", ".join(f"{name} {count}" for name, count in sorted(left_out.items()))
+        terminalreporter.line(
+            f"Left out: {left_out.total()} slow tests ({folders}). `make test` runs all."
+        )
     if terminalreporter.config.getoption("--golden-errors"):
         from tests.golden_cases import ERRORS
 
@@ -60,3 +90,32 @@ def voc_animals() -> Path:
         if candidate and Path(candidate).is_dir():
             return Path(candidate)
     pytest.skip("no voc-animals folder: set WEAKTR_VOC_ANIMALS to run this on real photographs")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with MLflow's tables, which take seconds to make."""
+    from tests.mlflow_store import client
+
+    folder = tmp_path_factory.mktemp("store")
+    client(folder).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder with an empty store, which `DVC_ROOT` names."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_EXP_NAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def recipe_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the recipes and params that hold nothing but a part of `runtime`."""
+    shutil.copytree(REPOSITORY / "recipes", tmp_path / "recipes")
+    (tmp_path / "params.yaml").write_text("# mine\nruntime: {device: cpu, workers: 3}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,11 @@ def write_coco14(root: Path) -> None:
     categories = [{"id": number, "name": f"thing {number}"} for number in COCO_IDS]
     (root / "annotations").mkdir(parents=True)
     for split, count in (("train2014", TRAIN), ("val2014", TRAIN // 2)):
-        content: dict[str, list] = {"images": [], "annotations": [], "categories": categories}
+        content: dict[str, list[dict[str, Any]]] = {
+            "images": [],
+            "annotations": [],
+            "categories": categories,
+        }
         for number in range(count):
             file = f"COCO_{split}_{number:012}.jpg"
             write_image(root / split / file, seed=number, width=WIDTH, height=HEIGHT)

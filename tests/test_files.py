@@ -1,4 +1,6 @@
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from weaktr.files import (
 )
 
 
-def fail_inside(manager, write) -> None:
+def fail_inside(manager: AbstractContextManager[Path], write: Callable[[Path], object]) -> None:
     with pytest.raises(RuntimeError, match="stopped"), manager as temporary:
         write(temporary)
         raise RuntimeError("stopped")

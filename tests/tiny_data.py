@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from weaktr.data.masks import write_mask
+from weaktr.data.readers.listing import Entry, StoredMask
 
 WIDTH, HEIGHT = 24, 16
 
@@ -24,6 +26,14 @@ def striped_mask(ids: tuple[int, ...], *, width: int = WIDTH, height: int = HEIG
     """A mask `[H, W]` with one vertical stripe for each id."""
     columns = np.arange(width) * len(ids) // width
     return np.broadcast_to(np.array(ids, np.uint8)[columns], (height, width)).copy()
+
+
+def mask_path(entry: Entry) -> str:
+    """The file of an image's mask; empty for an image without one."""
+    if entry.mask is None:
+        return ""
+    assert isinstance(entry.mask, StoredMask)
+    return entry.mask.path
 
 
 def write_folder(root: Path, rows: Mapping[str, str], header: str = "image,tags") -> Path:
@@ -74,7 +84,7 @@ def box(left: float, top: float, right: float, bottom: float) -> list[list[float
     return [[left, top, right, top, right, bottom, left, bottom]]
 
 
-def write_coco(root: Path, annotations: Mapping[str, Mapping[str, list[dict]]]) -> Path:
+def write_coco(root: Path, annotations: Mapping[str, Mapping[str, list[dict[str, Any]]]]) -> Path:
     """COCO's layout with the categories 7 `cat`, 9 `dog` and 40 `cow`.
 
     Args:
@@ -85,7 +95,11 @@ def write_coco(root: Path, annotations: Mapping[str, Mapping[str, list[dict]]]) 
     categories = [{"id": 40, "name": "cow"}, {"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]
     seed = 0
     for split, images in annotations.items():
-        content: dict[str, list] = {"images": [], "annotations": [], "categories": categories}
+        content: dict[str, list[dict[str, Any]]] = {
+            "images": [],
+            "annotations": [],
+            "categories": categories,
+        }
         for number, (stem, found) in enumerate(images.items(), start=1):
             seed += 1
             write_image(root / split / f"{stem}.jpg", seed=seed)

@@ -1,6 +1,7 @@
+from pathlib import Path
+
 import pytest
 import yaml
-from pydantic import BaseModel
 
 from weaktr.config.load import load_params, parse_params
 from weaktr.config.params import Params
@@ -58,7 +59,7 @@ def test_several_problems_are_counted() -> None:
         parse_params({"cam": {"epoch": 3}, "labels": {"flip": 3}})
 
 
-def test_a_missing_or_broken_file_is_one_sentence(tmp_path) -> None:
+def test_a_missing_or_broken_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not exist; run from the project's folder\.$"):
         load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("cam: [1,\n  2")
@@ -67,21 +68,6 @@ def test_a_missing_or_broken_file_is_one_sentence(tmp_path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_null_section_and_an_empty_file_mean_defaults(tmp_path) -> None:
+def test_a_null_section_and_an_empty_file_mean_defaults(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("# nothing\n")
     assert load_params(tmp_path / "params.yaml") == Params()
-
-
-def test_no_key_has_a_name_that_dvc_leaves_out_of_its_hash() -> None:
-    def keys(model: type[BaseModel]) -> list[str]:
-        found = []
-        for name, field in model.model_fields.items():
-            found.append(name)
-            kind = field.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                found += keys(kind)
-        return found
-
-    names = keys(Params)
-    assert "lr" in names
-    assert not {"size", "nfiles"} & set(names)

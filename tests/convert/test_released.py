@@ -20,12 +20,12 @@ from weaktr.convert.released_names import COCO_CATEGORIES
 from weaktr.errors import UserError
 from weaktr.models.any_network import load_any_model
 from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import load_model
 from weaktr.models.segmenter import Segmenter
 
 VOC = tuple(f"voc {i}" for i in range(1, 21))
 COCO = tuple(f"coco {i}" for i in COCO_CATEGORIES)
 SIZES: dict[str, Any] = {"embed_dim": 64, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0}
-
 TO_PUBLISHED: dict[str, list[tuple[str, str]]] = {
     "cam": [
         ("fusion.head_ffn.", "adaptive_attention_fusion.attn_head_ffn."),
@@ -42,7 +42,7 @@ TO_PUBLISHED: dict[str, list[tuple[str, str]]] = {
 }
 
 
-def released(model: torch.nn.Module, kind: str) -> dict[str, Tensor]:
+def released(model: Any, kind: str) -> dict[str, Tensor]:
     """Our model's weights under the released names, written out here independently of the rules."""
     state = {}
     for name, tensor in model.state_dict().items():
@@ -71,7 +71,7 @@ def cam_network(classes: int, **changes: Any) -> CAMNetwork:
     return CAMNetwork.from_params(params, classes).eval()
 
 
-def segmenter(labels: int, name: str = "vit_small_patch16_384", **sizes: Any) -> torch.nn.Module:
+def segmenter(labels: int, name: str = "vit_small_patch16_384", **sizes: Any) -> Segmenter:
     torch.manual_seed(0)
     backbone = BackboneParams(name=name, weights="none", **(sizes or SIZES))
     params = DecoderParams(backbone=backbone, crop_size=64, region=32)
@@ -97,7 +97,7 @@ def test_golden_cam_checkpoint(name: str, pool: Any, tmp_path: Path) -> None:
     assert imported.kind == "cam"
     assert imported.dropped.keys() == {"norm.weight", "norm.bias"}
     assert imported.dropped.keys() | imported.renamed.keys() == case.state.keys()
-    loaded = load_any_model(tmp_path / "m")
+    loaded = load_model(tmp_path / "m", CAMNetwork)
     assert loaded.classes == tuple(classes)
     inputs = case.tensors["x"]
     maps = loaded.model.maps(inputs)
@@ -143,7 +143,7 @@ def test_coco_cam_checkpoint_maps_90_places_to_80_classes(tmp_path: Path) -> Non
     shake(model)
     torch.save({"model": released(model, "cam")}, tmp_path / "coco.pth")
     import_checkpoint(tmp_path / "coco.pth", tmp_path / "model", classes=COCO)
-    loaded = load_any_model(tmp_path / "model").model
+    loaded = load_model(tmp_path / "model", CAMNetwork).model
     places = [i - 1 for i in COCO_CATEGORIES]
     x = torch.randn(2, 3, 64, 80)
     for ours, theirs in zip(loaded(x), model(x), strict=True):
@@ -307,5 +307,5 @@ def test_scores_written_with_numpy_1_are_read(tmp_path: Path) -> None:
                 content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
             target.writestr(item, content)
     import_checkpoint(old, tmp_path / "model", classes=VOC)
-    loaded = load_any_model(tmp_path / "model").model
+    loaded = load_model(tmp_path / "model", CAMNetwork).model
     assert torch.equal(loaded.head.weight, model.head.weight)

@@ -15,14 +15,13 @@ from weaktr.crf.dense_crf import dense_crf, refine_with_crf
 from weaktr.errors import UserError
 
 PYDENSECRF = CrfParams(backend="pydensecrf")
-COCO = {
+COCO: dict[str, Any] = {
     "gaussian_sxy": 1,
     "gaussian_compat": 3,
     "bilateral_sxy": 67,
     "bilateral_srgb": 3,
     "bilateral_compat": 4,
 }
-
 needs_pydensecrf = pytest.mark.skipif(
     importlib.util.find_spec("pydensecrf") is None,
     reason="no pydensecrf: pip install pydensecrf2 to compare with it",

@@ -1,5 +1,7 @@
 """Manifests survive being written and read, and damaged ones are refused in one sentence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,7 +48,9 @@ def manifests(draw: st.DrawFn) -> Manifest:
 
 @quick
 @given(manifests())
-def test_a_manifest_reads_back_as_written(tmp_path_factory, manifest):
+def test_a_manifest_reads_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, manifest: Manifest
+) -> None:
     folder = tmp_path_factory.mktemp("manifest")
     manifest.save(folder)
     first = (folder / "manifest.csv").read_bytes()
@@ -57,13 +61,15 @@ def test_a_manifest_reads_back_as_written(tmp_path_factory, manifest):
 
 @quick
 @given(st.dictionaries(printable, st.tuples(printable, printable), max_size=6))
-def test_masks_read_back_as_written(tmp_path_factory, found):
+def test_masks_read_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, found: dict[str, tuple[str, str]]
+) -> None:
     folder = tmp_path_factory.mktemp("masks")
     save_masks(folder, {id_: MaskRecord(id_, *rest) for id_, rest in found.items()})
     assert load_masks(folder) == {id_: mask for id_, (mask, _) in found.items()}
 
 
-def test_masks_are_written_in_the_order_of_ids(tmp_path):
+def test_masks_are_written_in_the_order_of_ids(tmp_path: Path) -> None:
     one, two = MaskRecord("a", "x.png", "0"), MaskRecord("b", "y.png", "1")
     save_masks(tmp_path / "1", {"b": two, "a": one})
     save_masks(tmp_path / "2", {"a": one, "b": two})
@@ -72,7 +78,7 @@ def test_masks_are_written_in_the_order_of_ids(tmp_path):
     assert text.splitlines() == ["id,mask,digest", "a,x.png,0", "b,y.png,1"]
 
 
-def test_the_files_are_plain_text(tmp_path):
+def test_the_files_are_plain_text(tmp_path: Path) -> None:
     Manifest(CLASSES, (record(tags=("cat", "zebra crossing")),)).save(tmp_path)
     assert (tmp_path / "classes.txt").read_bytes() == b"cat\ndog\nzebra crossing\n"
     assert (tmp_path / "manifest.csv").read_text().splitlines() == [
@@ -81,14 +87,14 @@ def test_the_files_are_plain_text(tmp_path):
     ]
 
 
-def test_targets_follow_the_class_list():
+def test_targets_follow_the_class_list() -> None:
     manifest = Manifest(CLASSES, (record(tags=("zebra crossing", "cat")), record("b", ())))
     targets = manifest.targets()
     assert targets.dtype == np.float32
     np.testing.assert_array_equal(targets, [[1, 0, 1], [0, 0, 0]])
 
 
-def test_of_split_keeps_order_and_classes():
+def test_of_split_keeps_order_and_classes() -> None:
     manifest = Manifest(
         CLASSES, (record("c"), record("a", split="val"), record("b"), record("d", split="val"))
     )
@@ -113,7 +119,7 @@ def test_of_split_keeps_order_and_classes():
         (tuple(f"c{i}" for i in range(MAX_CLASSES + 1)), "too many classes"),
     ],
 )
-def test_impossible_class_lists_are_refused(names, sentence):
+def test_impossible_class_lists_are_refused(names: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         check_classes(names, where="here")
 
@@ -136,7 +142,9 @@ def test_impossible_class_lists_are_refused(names, sentence):
         ),
     ],
 )
-def test_damaged_manifests_are_refused(tmp_path, file, content, sentence):
+def test_damaged_manifests_are_refused(
+    tmp_path: Path, file: str, content: bytes | None, sentence: str
+) -> None:
     Manifest(CLASSES, (record(),)).save(tmp_path)
     if content is None:
         (tmp_path / file).unlink()

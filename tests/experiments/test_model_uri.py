@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from weaktr.models.segmenter import Segmenter
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with a store that has a stage run with models; `id` holds the run's."""
     root = tmp_path_factory.mktemp("project")
+    shutil.copy(empty_store, root / "mlflow.db")
     segmenter = save_segmenter(root / "segmenter")
     cam = save_cam_network(root / "cam")
     with pytest.MonkeyPatch.context() as patch:

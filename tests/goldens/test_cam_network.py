@@ -1,58 +1,17 @@
 """The CAM network computes what the published implementation computes."""
 
-from functools import partial
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from tests.golden_cases import GoldenCase, load_case
-from weaktr.config.cam import CamParams
+from tests.goldens.published_network import build, our_name
 from weaktr.models.attention_fusion import AdaptiveAttentionFusion
-from weaktr.models.backbone import Backbone
-from weaktr.models.cam_network import CAMNetwork
 
 CASES = ["cam_nonsquare_avg", "cam_square_max", "cam_square_resized_p8"]
-RENAMES = {
-    "adaptive_attention_fusion.attn_head_ffn": "fusion.head_ffn",
-    "adaptive_attention_fusion.attn_feat_ffn": "fusion.feature_ffn",
-    "cls_token": "backbone.cls_token",
-    "pos_embed": "backbone.pos_embed",
-    "patch_embed": "backbone.patch_embed",
-    "blocks": "backbone.blocks",
-}
-
-
-def our_name(published: str) -> str:
-    for old, new in RENAMES.items():
-        if published.startswith(old):
-            return new + published.removeprefix(old)
-    return published
-
-
-def build(case: GoldenCase) -> CAMNetwork:
-    hyper = case.hyper
-    vit = VisionTransformer(
-        img_size=hyper["native_img_size"],
-        num_classes=0,
-        norm_layer=partial(nn.LayerNorm, eps=hyper["layernorm_eps"]),
-        **{k: hyper[k] for k in ("patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio")},
-    )
-    backbone = Backbone(
-        vit, positions="bicubic", num_class_tokens=hyper["num_classes"], final_norm=False
-    )
-    fusion = AdaptiveAttentionFusion(
-        layers=hyper["depth"],
-        heads=hyper["num_heads"],
-        embed_dim=hyper["embed_dim"],
-        **{key: hyper[key] for key in ("reduction", "feat_reduction", "pool")},
-    )
-    network = CAMNetwork(backbone, fusion, CamParams())
-    state = {our_name(k): v for k, v in case.state.items() if not k.startswith("norm.")}
-    network.load_state_dict(state)
-    return network.eval()
 
 
 @pytest.fixture(params=CASES)
@@ -112,6 +71,7 @@ def test_maps_give_the_fusion_the_published_gradient(case: GoldenCase) -> None:
     for name, parameter in network.fusion.named_parameters():
         published = "adaptive_attention_fusion.attn_" + name.replace("feature", "feat")
         if published in case.hyper["grad_params"]:
+            assert parameter.grad is not None
             case.check(f"grad.{published}", parameter.grad)
 
 
@@ -119,14 +79,18 @@ def test_intermediates(case: GoldenCase) -> None:
     network = build(case)
     x = case.tensors["x"]
     grid = (x.shape[2] // network.patch_size, x.shape[3] // network.patch_size)
-    case.check("pos_embed_used", network.backbone.position_embedding(grid, x.shape[2:]))
+    positions = network.backbone.position_embedding(grid, (x.shape[2], x.shape[3]))
+    assert positions is not None
+    case.check("pos_embed_used", positions)
 
     outputs: list[Tensor] = []
+    block: Any
     for block in network.backbone.blocks:
         block.attn.proj.register_forward_hook(lambda _m, _x, y: outputs.append(y))
     tokens = network.backbone(x)
     case.check("tokens_cls", tokens.classes)
     case.check("tokens_patch", tokens.patches)
+    assert isinstance(network.fusion, AdaptiveAttentionFusion)
     features = [network.fusion.split_heads(output) for output in outputs]  # [B, H, N, d] each
     case.check("aaf_feat_in", torch.stack(features, dim=2).flatten(1, 2))
 

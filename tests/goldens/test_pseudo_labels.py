@@ -7,7 +7,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from oracles.labels import first_dip
 from tests.golden_cases import GoldenCase, load_case
-from tests.test_goldens_cam import build
+from tests.goldens.published_network import build
 from weaktr.metrics.scores import scores
 from weaktr.models.cam_kinds import FINE, FUSED, CAMKind
 from weaktr.models.cam_network import CAMNetwork

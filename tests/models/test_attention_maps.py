@@ -12,7 +12,9 @@ B, L, H, P, d = 2, 3, 2, 5, 4
 LAYOUTS = [TokenLayout(3, 3), TokenLayout(3, 5), TokenLayout(0, 0)]
 
 
-def make(layout: TokenLayout, dtype: torch.dtype = torch.float64) -> tuple[Tensor, list, list]:
+def make(
+    layout: TokenLayout, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     generator = torch.Generator().manual_seed(0)
     shape = (B, H, layout.prefix + P, d)
     queries, keys = (
@@ -23,7 +25,7 @@ def make(layout: TokenLayout, dtype: torch.dtype = torch.float64) -> tuple[Tenso
 
 
 def stacked(
-    weights: Tensor, queries: list, keys: list, layout: TokenLayout
+    weights: Tensor, queries: list[Tensor], keys: list[Tensor], layout: TokenLayout
 ) -> tuple[Tensor, Tensor]:
     maps = [softmax_maps(q, k) for q, k in zip(queries, keys, strict=True)]
     return stack_fusion(weights.mT.flatten(1), maps, *layout)
@@ -83,14 +85,14 @@ def test_marginals(layout: TokenLayout) -> None:
 def test_half_precision_accumulates_in_float32() -> None:
     layout = LAYOUTS[1]
     weights, queries, keys = make(layout, torch.float32)
-    half = [[x.bfloat16() for x in tensors] for tensors in (queries, keys)]
-    exact = [[x.double() for x in tensors] for tensors in half]
-    ours = fuse_attention(weights, *half, layout)
-    oracle = fuse_attention(weights.double(), *exact, layout)
+    queries, keys = ([x.bfloat16() for x in tensors] for tensors in (queries, keys))
+    exact_queries, exact_keys = ([x.double() for x in tensors] for tensors in (queries, keys))
+    ours = fuse_attention(weights, queries, keys, layout)
+    oracle = fuse_attention(weights.double(), exact_queries, exact_keys, layout)
     for x, y in zip(ours, oracle, strict=True):
         assert x.dtype == torch.float32
         torch.testing.assert_close(x.double(), y, rtol=0.02, atol=1e-3)
-    assert attention_marginals(half[0][0], half[1][0], layout).dtype == torch.float32
+    assert attention_marginals(queries[0], keys[0], layout).dtype == torch.float32
 
 
 def test_no_map_is_kept() -> None:
@@ -99,6 +101,11 @@ def test_no_map_is_kept() -> None:
     weights, queries, keys = make(layout)
     weights.requires_grad_()
     kept: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+
+    def keep(x: Tensor) -> Tensor:
+        kept.append(x)
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
         fuse_attention(weights, queries, keys, layout)
     assert {x.data_ptr() for x in kept} == {x.data_ptr() for x in (weights, *queries, *keys)}

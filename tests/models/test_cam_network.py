@@ -1,18 +1,21 @@
 """The CAM network against the straightforward one, and its options."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from oracles.attention_stack import stacked_forward
+from tests.backbones import BACKBONES, CLASSES, cam_network, image
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
 from weaktr.errors import UserError
 from weaktr.models.cam_network import CAMLogits, CAMNetwork
 
 
-def build(name: str = "deit_tiny_patch16_224", classes: int = 4, **overrides: object) -> CAMNetwork:
+def build(name: str = "deit_tiny_patch16_224", classes: int = 4, **overrides: Any) -> CAMNetwork:
     torch.manual_seed(0)
     backbone = BackboneParams(name=name, weights="none", depth=3)
     section = CamParams(backbone=backbone, **{"reduction": 2, "drop_path": 0.0, **overrides})
@@ -31,6 +34,28 @@ def gradients(network: CAMNetwork, logits: CAMLogits, y: Tensor) -> dict[str, Te
     return {key: p.grad for key, p in network.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.parametrize("name", BACKBONES)
+def test_cam_network(name: str) -> None:
+    network = cam_network(name)
+    x = image(network.backbone)
+    network.zero_grad()
+    logits = network(x)
+    sum(logit.square().sum() for logit in logits).backward()
+    for logit in logits:
+        assert logit.shape == (2, CLASSES)
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+
+    maps = network.maps(x)
+    for cam in (maps.coarse, maps.cross, maps.fused):
+        assert cam.shape == (2, CLASSES, 3, 5)
+    assert maps.affinity.shape == (2, 15, 15)
+    assert maps.head_weights.shape == (2, 2 * network.backbone.num_heads)
+    fine = (maps.affinity @ maps.fused.flatten(2).mT).mean(dim=1)
+    torch.testing.assert_close(fine, logits.fine, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("pool", ["max", "avg"])
 def test_forward_and_gradients_equal_the_stack(pool: str) -> None:
     network = build(pool=pool)
@@ -46,7 +71,7 @@ def test_forward_and_gradients_equal_the_stack(pool: str) -> None:
         torch.testing.assert_close(gradient / scale, expected[key] / scale, rtol=0, atol=1e-4)
 
 
-def test_mean_fusion_weighs_every_head_alike() -> None:
+def test_mean_fusion_weighs_every_head_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build(fusion="mean")
     x, y = batch()
     maps = network.maps(x)
@@ -54,7 +79,7 @@ def test_mean_fusion_weighs_every_head_alike() -> None:
     assert maps.head_weights.shape == (3, 9)
     uniform = build()
     uniform.load_state_dict(network.state_dict(), strict=False)
-    uniform.fusion.forward = lambda pooled: torch.ones(3, 9)
+    monkeypatch.setattr(uniform.fusion, "forward", lambda pooled: torch.ones(3, 9))
     torch.testing.assert_close(maps.affinity, uniform.maps(x).affinity)
     logits = network(x)
     assert not logits.fine.requires_grad
@@ -89,6 +114,22 @@ def test_bfloat16_autocast_stays_close() -> None:
     assert all(value.isfinite().all() for value in maps)
 
 
+def test_recomputing_activations_changes_nothing() -> None:
+    network = cam_network("deit_tiny_patch16_224")
+    x = image(network.backbone)
+    gradients = []
+    for recompute in (False, True):
+        network.set_gradient_checkpointing(recompute)
+        network.zero_grad()
+        sum(logit.sum() for logit in network(x)).backward()
+        found = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+        assert len(found) == len(list(network.parameters()))
+        gradients.append(found)
+    network.set_gradient_checkpointing(False)
+    for first, second in zip(*gradients, strict=True):
+        torch.testing.assert_close(first, second)
+
+
 def test_norms_are_the_published_ones() -> None:
     backbone = build().backbone
     assert {m.eps for m in backbone.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-6}
@@ -106,9 +147,9 @@ def test_compiles_without_graph_breaks() -> None:
 
 @pytest.mark.parametrize(("key", "limit"), [("reduction", 9), ("feat_reduction", 64)])
 def test_reductions_beyond_the_backbone_are_refused(key: str, limit: int) -> None:
-    build(**{key: limit})
+    build("deit_tiny_patch16_224", 4, **{key: limit})
     with pytest.raises(UserError, match=f"cam.{key} must be at most {limit}"):
-        build(**{key: limit + 1})
+        build("deit_tiny_patch16_224", 4, **{key: limit + 1})
 
 
 def test_an_input_smaller_than_a_patch_is_refused() -> None:

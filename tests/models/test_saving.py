@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
@@ -14,6 +13,7 @@ from weaktr.config.decoder import DecoderParams
 from weaktr.errors import UserError
 from weaktr.models.any_network import load_any_model
 from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.network import Network
 from weaktr.models.saving import save_model
 from weaktr.models.segmenter import Segmenter
 
@@ -23,7 +23,7 @@ BACKBONE = BackboneParams(
 )
 
 
-def make(kind: str) -> nn.Module:
+def make(kind: str) -> Network:
     torch.manual_seed(0)
     if kind == "cam":
         params = CamParams(backbone=BACKBONE, reduction=2, fusion="adaptive")

@@ -2,54 +2,27 @@ import csv
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Tensor, nn
 
 import weaktr.predict.run
 import weaktr.segmentation.segment
+from tests.colour_model import CLASSES, MODEL, PARAMS, striped
 from weaktr.config.crf import CrfParams
-from weaktr.config.decoder import DecoderParams
+from weaktr.config.decoder import DecoderAugmentParams, DecoderParams
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.masks import read_mask
+from weaktr.data.images import read_image
+from weaktr.data.masks import read_mask, write_mask
 from weaktr.errors import UserError
+from weaktr.models.segmenter import Segmenter
 from weaktr.predict.image_paths import find_images
 from weaktr.predict.run import Outcome, predict, prediction_params
-from weaktr.segmentation.segment import segment
-
-CLASSES = ("red", "green", "blue")
-PARAMS = EvaluationParams(window=32, stride=20)
-
-
-class ColourModel(nn.Module):
-    """Finds the brightest colour; dark pixels are background."""
-
-    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-    num_labels = 4
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.anchor = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        background = torch.full_like(x[:, :1], -1.0)
-        return 4 * torch.cat((background, x), dim=1)
-
-
-MODEL = ColourModel().eval()
-
-
-def striped(width: int, height: int, colours: str) -> np.ndarray:
-    """Vertical stripes: k black, r, g, b."""
-    values = {"k": (0, 0, 0), "r": (255, 0, 0), "g": (0, 255, 0), "b": (0, 0, 255)}
-    image = np.zeros((height, width, 3), np.uint8)
-    for i, name in enumerate(colours):
-        image[:, i * width // len(colours) : (i + 1) * width // len(colours)] = values[name]
-    return image
+from weaktr.segmentation.segment import Segmentation, segment
 
 
 def save(path: Path, image: np.ndarray) -> Path:
@@ -58,7 +31,9 @@ def save(path: Path, image: np.ndarray) -> Path:
     return path
 
 
-def run(images: list[Path], output: Path, params: EvaluationParams = PARAMS, **more) -> Outcome:
+def run(
+    images: list[Path], output: Path, params: EvaluationParams = PARAMS, **more: Any
+) -> Outcome:
     return predict(MODEL, CLASSES, images, output, params, **more)
 
 
@@ -121,7 +96,9 @@ def test_images_of_equal_shape_go_through_the_network_together(
 ) -> None:
     sizes = []
 
-    def counted(model, images, params, allowed):
+    def counted(
+        model: Segmenter, images: Sequence[np.ndarray], params: EvaluationParams, allowed: Any
+    ) -> list[Segmentation]:
         sizes.append(len(images))
         return segment(model, images, params, allowed)
 
@@ -134,18 +111,17 @@ def test_images_of_equal_shape_go_through_the_network_together(
 def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are: read but not yet written ones stay under a bound."""
     lock, held, most = threading.Lock(), 0, 0
-    read, write = weaktr.predict.run.read_image, weaktr.predict.run.write_mask
 
     def counting_read(path: Path) -> Image.Image:
         nonlocal held, most
         with lock:
             held += 1
             most = max(most, held)
-        return read(path)
+        return read_image(path)
 
     def counting_write(path: Path, labels: np.ndarray) -> None:
         nonlocal held
-        write(path, labels)
+        write_mask(path, labels)
         with lock:
             held -= 1
 
@@ -167,18 +143,6 @@ def test_any_size_goes(tmp_path: Path, width: int, height: int) -> None:
         mask = read_mask(tmp_path / name / "masks" / "x.png")
         assert mask.shape == (height, width)
         assert (mask == 2).all()
-
-
-def test_large_images_are_refined_at_a_bounded_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("weaktr.segmentation.segment.CRF_PIXELS", 30 * 60)
-    image = striped(240, 120, "krgb")
-    params = PARAMS.model_copy(update={"crf": CrfParams(iterations=2), "short_side": 64})
-    result = segment(MODEL, [image], params)[0]
-    assert result.labels.shape == result.confidence.shape == (120, 240)
-    expected = np.repeat([0, 1, 2, 3], 60)[None].repeat(120, 0)
-    assert (result.labels == expected).mean() > 0.97
 
 
 def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +192,7 @@ def test_a_failure_leaves_nothing_half_written(
     images = [save(tmp_path / f"{i}.png", striped(20 + i, 20, "r")) for i in range(4)]
     calls = []
 
-    def failing(*arguments):
+    def failing(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise RuntimeError("out of memory")
@@ -255,7 +219,7 @@ def test_names_that_are_not_unicode_come_back_as_they_were(tmp_path: Path) -> No
 
 
 def test_params_follow_the_models_training() -> None:
-    decoder = DecoderParams(crop_size=48, region=12, augment={"short_side": 56})
+    decoder = DecoderParams(crop_size=48, region=12, augment=DecoderAugmentParams(short_side=56))
     params = prediction_params(decoder)
     assert (params.window, params.stride, params.short_side) == (48, 32, 56)
     assert params.crf.backend == "none"
@@ -271,26 +235,3 @@ def test_photographs(voc_animals: Path, tmp_path: Path) -> None:
     for path in images:
         mask = read_mask(tmp_path / "out" / "masks" / f"{path.stem}.png")
         assert mask.shape[::-1] == Image.open(path).size
-
-
-@pytest.mark.parametrize("backend", ["none", "lattice"])
-def test_images_go_together_as_memory_allows(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = PARAMS.model_copy(update={"crf": CrfParams(backend=backend, iterations=1)})
-    images = [striped(40, 32, colours) for colours in ("kr", "gb", "rgb", "kg", "b")]
-    allowed = [[0], [1, 2], [0, 1, 2], [], [2]]
-    together = segment(MODEL, images, params, allowed)
-    seen: list[int] = []
-    name = "sliding_window_labels" if backend == "none" else "sliding_window_probabilities"
-    run_windows = getattr(weaktr.segmentation.segment, name)
-
-    def count(model: nn.Module, batch: Tensor, *rest: object) -> object:
-        seen.append(len(batch))
-        return run_windows(model, batch, *rest)
-
-    monkeypatch.setattr(weaktr.segmentation.segment, name, count)
-    monkeypatch.setattr(weaktr.segmentation.segment, "LOGITS", 2 * 2 * 4 * 40 * 32)
-    apart = segment(MODEL, images, params, allowed)
-    assert seen == [2, 2, 1]
-    for a, b in zip(together, apart, strict=True):
-        np.testing.assert_array_equal(a.labels, b.labels)
-        np.testing.assert_allclose(a.confidence, b.confidence, rtol=1e-6)

@@ -1,3 +1,5 @@
+"""Windows, scales and mirror images, against loops and by hand."""
+
 import weakref
 from dataclasses import replace
 

@@ -4,7 +4,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weaktr.training.clipped_cross_entropy import ClippedCrossEntropy
-from weaktr.training.tag_losses import cam_losses
 
 VOID = 255
 
@@ -17,17 +16,6 @@ def batch(height: int, width: int, *, void_share: float = 0.1, seed: int = 0) ->
     logits += 4 * F.one_hot(target, 4).permute(0, 3, 1, 2)
     target[torch.rand(target.shape, generator=generator) < void_share] = VOID
     return logits, target
-
-
-def test_cam_losses_are_three_soft_margin_losses() -> None:
-    logits = [torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, -1.0]]), torch.zeros(1, 2)]
-    targets = torch.tensor([[1.0, 0.0]])
-    losses = cam_losses((logits[0], logits[1], logits[2]), targets)
-    by_hand = -(F.logsigmoid(torch.tensor([0.0])) + F.logsigmoid(torch.tensor([-2.0]))) / 2
-    torch.testing.assert_close(losses.class_token, by_hand[0])
-    torch.testing.assert_close(losses.coarse, -F.logsigmoid(torch.tensor(1.0)))
-    torch.testing.assert_close(losses.fine, torch.tensor(2.0).log())
-    torch.testing.assert_close(losses.total, losses.class_token + losses.coarse + losses.fine)
 
 
 def test_without_start_value_it_is_cross_entropy() -> None:
@@ -90,7 +78,7 @@ def test_void_choices_differ_and_void_gets_no_gradient() -> None:
     logits, target = batch(8, 8, void_share=0.5)
     logits.requires_grad_()
     zero, ignore = (
-        ClippedCrossEntropy(start_value=5.0, region=4, void_in_mean=choice)  # type: ignore[arg-type]
+        ClippedCrossEntropy(start_value=5.0, region=4, void_in_mean=choice)
         for choice in ("zero", "ignore")
     )
     assert zero(logits, target) < 0.9 * ignore(logits, target)

@@ -2,10 +2,6 @@ import pytest
 import torch
 from timm.scheduler import CosineLRScheduler
 
-from weaktr.config.cam import CamParams
-from weaktr.config.decoder import DecoderParams
-from weaktr.training.cam_optimization import cam_schedule
-from weaktr.training.decoder_optimization import decoder_schedule
 from weaktr.training.schedules import CosineSchedule, PolynomialSchedule
 
 
@@ -56,27 +52,3 @@ def test_polynomial_by_hand() -> None:
     assert warm.lr_at(0) == pytest.approx(0.1)
     assert warm.lr_at(2) == pytest.approx((0.1 + warm.lr_at(4)) / 2)
     assert warm.lr_at(4) == pytest.approx(0.1 + 0.9 * 0.6)
-
-
-def test_builders_follow_params() -> None:
-    cam = cam_schedule(CamParams(batch_size=64, accumulate=2, lr=6e-4, epochs=20), 3)
-    assert cam.base_lr == pytest.approx(6e-4 * 128 / 512)
-    assert cam.lr_at(0) == 1e-6
-    assert not cam.published
-    decoder = decoder_schedule(DecoderParams(epochs=4, schedule="poly_published"), 25)
-    assert decoder.total_steps == 100
-    assert decoder.published
-    assert decoder.lr_at(0) == 1e-4
-
-
-def test_a_short_training_warms_up_for_half_of_it_at_most() -> None:
-    params = DecoderParams(epochs=4, warmup_iterations=30)
-    assert decoder_schedule(params, 25).warmup_steps == 30
-    assert decoder_schedule(params, 10).warmup_steps == 20
-
-
-def test_rates_of_a_small_batch_never_rise() -> None:
-    schedule = cam_schedule(CamParams(batch_size=8, epochs=10, warmup_epochs=0), 5)
-    rates = [schedule.lr_at(step) for step in range(50)]
-    assert rates == sorted(rates, reverse=True)
-    assert rates[0] == 6e-4 * 8 / 512

@@ -1,34 +1,20 @@
-"""The check: all problems in one pass, a summary that adds up, and the same result every time."""
+"""The check: all problems in one pass, and the same result every time."""
 
-import io
+from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from tests.data.checks.sound_folder import HEADER, SOUND, params
 from tests.tiny_data import striped_mask, write_folder, write_image, write_voc
 from weaktr.config.dataset import DatasetParams
 from weaktr.data import parallel
 from weaktr.data.checks.check import check_dataset
-from weaktr.data.checks.summary import tables
 from weaktr.data.masks import write_mask
 from weaktr.errors import UserError
 
-SOUND = {
-    "a.jpg": "cat,train",
-    "b.jpg": "dog;cat,train",
-    "c.jpg": "dog,val",
-    "d.jpg": "cat,val",
-    "e.jpg": "dog,train",
-}
-HEADER = "image,tags,split"
 
-
-def params(root, **changes) -> DatasetParams:
-    return DatasetParams(**{"kind": "folder", "root": str(root), **changes})
-
-
-def test_a_sound_data_set(tmp_path):
+def test_a_sound_data_set(tmp_path: Path) -> None:
     write_folder(tmp_path, SOUND, HEADER)
     report = check_dataset(params(tmp_path))
     assert [p.kind for p in report.problems] == ["no-mask"]
@@ -39,31 +25,7 @@ def test_a_sound_data_set(tmp_path):
     assert len(record.digest) == 32
 
 
-def test_the_summary_adds_up(tmp_path):
-    write_folder(tmp_path, SOUND, HEADER)
-    summary = check_dataset(params(tmp_path)).summary()
-    assert summary["splits"] == {
-        "train": {"images": 3, "tagged": 3, "tags_per_image": 1.333, "masks": 0},
-        "val": {"images": 2, "tagged": 2, "tags_per_image": 1.0, "masks": 0},
-    }
-    assert summary["classes"] == {"cat": {"train": 2, "val": 1}, "dog": {"train": 2, "val": 1}}
-    assert summary["together"] == {"cat": {"cat": 2, "dog": 1}, "dog": {"cat": 1, "dog": 2}}
-    assert summary["pixels"]["area"] == {"smallest": 384, "median": 384, "largest": 384}
-    assert summary["pixels"]["aspect"]["median"] == 1.5
-    assert summary["pixels"]["different_sizes"] == 1
-
-
-def test_tables_show_the_summary(tmp_path):
-    write_folder(tmp_path, SOUND, HEADER)
-    console = Console(file=io.StringIO(), width=100)
-    for table in tables(check_dataset(params(tmp_path)).summary()):
-        console.print(table)
-    text = console.file.getvalue()
-    for expected in ("Splits", "Images a class", "Together in training", "Pixels", "1.333"):
-        assert expected in text
-
-
-def test_everything_wrong_is_found_in_one_pass(tmp_path):
+def test_everything_wrong_is_found_in_one_pass(tmp_path: Path) -> None:
     rows = {
         "good.jpg": "cat,train,",
         "empty.jpg": "cat,train,",
@@ -107,7 +69,7 @@ def test_everything_wrong_is_found_in_one_pass(tmp_path):
         report.raise_for_errors()
 
 
-def test_the_same_image_in_two_splits_of_a_list(tmp_path):
+def test_the_same_image_in_two_splits_of_a_list(tmp_path: Path) -> None:
     write_voc(tmp_path, {"train": {"a": (8,), "b": (8,)}, "val": {"b": (8,)}})
     report = check_dataset(params(tmp_path, kind="voc", classes=("cat",)))
     (error,) = report.errors
@@ -117,13 +79,13 @@ def test_the_same_image_in_two_splits_of_a_list(tmp_path):
     )
 
 
-def test_a_data_set_without_validation_says_what_evaluate_needs(tmp_path):
+def test_a_data_set_without_validation_says_what_evaluate_needs(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a.jpg": "cat"})
     report = check_dataset(DatasetParams(kind="folder", root=str(tmp_path), val_share=0))
     assert "evaluate stage needs evaluation.split: train" in report.notes[-1]
 
 
-def test_copies_across_splits_are_a_warning(tmp_path):
+def test_copies_across_splits_are_a_warning(tmp_path: Path) -> None:
     write_folder(tmp_path, SOUND, HEADER)
     (tmp_path / "images" / "d.jpg").write_bytes((tmp_path / "images" / "a.jpg").read_bytes())
     report = check_dataset(params(tmp_path))
@@ -131,7 +93,7 @@ def test_copies_across_splits_are_a_warning(tmp_path):
     assert "d.jpg (val) is the same file as" in report.problems[-1].message
 
 
-def test_masks_that_disagree_with_tags_are_a_warning(tmp_path):
+def test_masks_that_disagree_with_tags_are_a_warning(tmp_path: Path) -> None:
     write_voc(tmp_path, {"train": {"a": (8,)}, "val": {"b": (8,)}})
     write_mask(tmp_path / "SegmentationClass" / "b.png", striped_mask((0, 8, 12)))
     report = check_dataset(params(tmp_path, kind="voc", classes=("cat", "dog")))
@@ -141,7 +103,7 @@ def test_masks_that_disagree_with_tags_are_a_warning(tmp_path):
     ]
 
 
-def test_processes_change_nothing(tmp_path, monkeypatch):
+def test_processes_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(tmp_path / "data", {f"{i}.png": "cat" for i in range(6)})
     alone = check_dataset(params(tmp_path / "data"), workers=1)
     monkeypatch.setattr(parallel, "_SERIAL_BELOW", 2)
@@ -150,7 +112,7 @@ def test_processes_change_nothing(tmp_path, monkeypatch):
     assert together.problems == alone.problems
 
 
-def test_no_torch_is_imported():
+def test_no_torch_is_imported() -> None:
     import subprocess
     import sys
 
@@ -161,7 +123,7 @@ def test_no_torch_is_imported():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_test_image_that_does_not_decode_is_a_warning(tmp_path):
+def test_a_test_image_that_does_not_decode_is_a_warning(tmp_path: Path) -> None:
     write_voc(tmp_path, {"train": {"a": (8,)}, "val": {"b": (8,)}})
     (tmp_path / "ImageSets" / "Segmentation" / "test.txt").write_text("c\n")
     (tmp_path / "JPEGImages" / "c.jpg").write_bytes(b"no image")
@@ -169,7 +131,7 @@ def test_a_test_image_that_does_not_decode_is_a_warning(tmp_path):
     assert [(p.severity, p.kind) for p in report.problems] == [("warning", "unreadable-image")]
 
 
-def test_targets_agree_with_the_tags(tmp_path):
+def test_targets_agree_with_the_tags(tmp_path: Path) -> None:
     write_folder(tmp_path, SOUND, HEADER)
     manifest = check_dataset(params(tmp_path)).manifest
     np.testing.assert_array_equal(manifest.targets(), [[1, 0], [1, 1], [0, 1], [1, 0], [0, 1]])

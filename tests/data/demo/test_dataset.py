@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 from weaktr.config.dataset import ShapesParams
-from weaktr.data.demo.colour_floor import Pair, colour_miou
 from weaktr.data.demo.dataset import CLASSES, HUES, draw_shapes_scene, write_shapes
-from weaktr.data.demo.patterns import DEMO_PATTERNS, pretraining_patterns
 from weaktr.data.demo.scenes import Scene
 from weaktr.data.masks import read_mask
 from weaktr.labels import VOID
@@ -110,36 +108,3 @@ def test_class_evidence_lies_in_a_part() -> None:
 def test_no_hue_tells_the_class() -> None:
     for hue in HUES:
         assert sum(hue in name.split("-") for name in CLASSES) == 2
-
-
-def test_pretraining_has_none_of_the_demo_patterns() -> None:
-    def shifts(tile: np.ndarray) -> set[bytes]:
-        return {
-            np.roll(variant, (dy, dx), (0, 1)).tobytes()
-            for variant in (tile, ~tile, tile[:, ::-1], ~tile[:, ::-1])
-            for dy in range(4)
-            for dx in range(4)
-        }
-
-    demo = set().union(*(shifts(tile) for tile in DEMO_PATTERNS.values()))
-    patterns = pretraining_patterns(24, seed=0)
-    assert not demo & {tile.tobytes() for tile in patterns}
-    assert len({min(shifts(tile)) for tile in patterns}) == 24
-
-
-def test_colour_alone_does_not_solve_it() -> None:
-    def pairs(split: str, count: int) -> list[Pair]:
-        return [(s.image, s.labels) for s in scenes(count, split=split)]
-
-    floor = colour_miou(pairs("train", 120), pairs("val", 40), len(CLASSES) + 1)
-    assert 10 < floor < 35
-
-
-def test_colour_classifier_solves_what_colour_tells() -> None:
-    rng = np.random.default_rng(0)
-    mask = rng.integers(0, 3, (20, 20)).astype(np.uint8)
-    image = np.array([[10, 10, 10], [250, 0, 0], [0, 0, 250]], np.uint8)[mask]
-    mask[0, 0] = VOID
-    assert colour_miou([(image, mask)], [(image, mask)], 3) == pytest.approx(100)
-    wrong = np.roll(image, 1, axis=2)
-    assert colour_miou([(image, mask)], [(wrong, mask)], 3) < 50

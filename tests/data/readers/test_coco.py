@@ -1,10 +1,13 @@
 """The COCO reader: contiguous classes, painted masks, crowds."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.broken_data import assert_found
 from tests.tiny_data import HEIGHT, WIDTH, box, write_coco, write_image
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.checks.check import check_dataset
@@ -18,12 +21,12 @@ RUNS = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * 4, HEIGHT * (WIDTH - 4)]
 """A run-length code of the four columns on the left."""
 
 
-def shape(category: int, segmentation, area: float, **more) -> dict:
+def shape(category: int, segmentation: Any, area: float, **more: Any) -> dict[str, Any]:
     return {"category_id": category, "segmentation": segmentation, "area": area, **more}
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     return write_coco(
         tmp_path / "coco",
         {
@@ -44,16 +47,17 @@ def root(tmp_path):
     )
 
 
-def params(root, **changes) -> DatasetParams:
+def params(root: Path, **changes: Any) -> DatasetParams:
     return DatasetParams(kind="coco", root=str(root), **changes)
 
 
-def painted(root, image: str, **changes) -> np.ndarray:
+def painted(root: Path, image: str, **changes: Any) -> np.ndarray:
     (entry,) = [e for e in read_coco(params(root, **changes)).entries if e.id == image]
+    assert entry.mask is not None
     return entry.mask.read()
 
 
-def test_categories_become_contiguous_in_the_order_of_their_ids(root):
+def test_categories_become_contiguous_in_the_order_of_their_ids(root: Path) -> None:
     listing = read_coco(params(root))
     assert listing.classes == ("cat", "dog", "cow")
     assert [(e.id, e.split, e.tags) for e in listing.entries] == [
@@ -64,7 +68,7 @@ def test_categories_become_contiguous_in_the_order_of_their_ids(root):
     assert listing.entries[0].image == f"{root.as_posix()}/train2014/COCO_train2014_01.jpg"
 
 
-def test_small_objects_lie_on_large_ones(root):
+def test_small_objects_lie_on_large_ones(root: Path) -> None:
     ids = painted(root, "COCO_train2014_01")
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[:, :12] = 1
@@ -73,7 +77,7 @@ def test_small_objects_lie_on_large_ones(root):
 
 
 @pytest.mark.parametrize(("crowd", "becomes"), [("void", VOID), ("keep", 1)])
-def test_crowds(root, crowd, becomes):
+def test_crowds(root: Path, crowd: str, becomes: int) -> None:
     ids = painted(root, "COCO_val2014_01", crowd=crowd)
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[:, :4] = becomes
@@ -82,7 +86,7 @@ def test_crowds(root, crowd, becomes):
 
 
 @pytest.mark.parametrize(("other", "becomes"), [("void", VOID), ("background", 0)])
-def test_a_subset_of_classes(root, other, becomes):
+def test_a_subset_of_classes(root: Path, other: str, becomes: int) -> None:
     chosen = {"classes": ("cow", "cat"), "other_classes": other}
     listing = read_coco(params(root, **chosen))
     assert listing.classes == ("cow", "cat")
@@ -92,7 +96,7 @@ def test_a_subset_of_classes(root, other, becomes):
     assert (ids[2:6, 2:6] == becomes).all()
 
 
-def test_masks_are_written_once_for_all_images(root, tmp_path):
+def test_masks_are_written_once_for_all_images(root: Path, tmp_path: Path) -> None:
     report = check_dataset(params(root))
     assert not report.errors
     masks = report.write_masks(tmp_path / "masks", listed_as="data/masks")
@@ -103,12 +107,12 @@ def test_masks_are_written_once_for_all_images(root, tmp_path):
     )
 
 
-def test_nothing_is_printed(root, capsys):
+def test_nothing_is_printed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_dataset(params(root))
     assert capsys.readouterr().out == ""
 
 
-def test_images_may_lie_below_images_and_have_no_year(root):
+def test_images_may_lie_below_images_and_have_no_year(root: Path) -> None:
     (root / "images").mkdir()
     for split in ("train", "val"):
         (root / f"{split}2014").rename(root / "images" / split)
@@ -117,7 +121,7 @@ def test_images_may_lie_below_images_and_have_no_year(root):
     assert len(read_coco(params(root)).entries) == 3
 
 
-def test_both_splits_may_number_their_images_alike(tmp_path):
+def test_both_splits_may_number_their_images_alike(tmp_path: Path) -> None:
     one = [shape(CAT, box(0, 0, 8, 8), 64)]
     root = write_coco(tmp_path / "coco", {"train": {"1": one, "2": one}, "val": {"1": one}})
     report = check_dataset(params(root, classes=("cat",)))
@@ -129,14 +133,14 @@ def test_both_splits_may_number_their_images_alike(tmp_path):
     ]
 
 
-def test_a_missing_image_is_named(root):
+def test_a_missing_image_is_named(root: Path) -> None:
     (root / "train2014" / "COCO_train2014_02.jpg").unlink()
     report = check_dataset(params(root))
     assert [p.kind for p in report.errors] == ["missing-image", "class-without-images"]
     assert "COCO_train2014_02.jpg does not exist" in report.errors[0].message
 
 
-def test_an_image_of_another_size_than_annotated(root):
+def test_an_image_of_another_size_than_annotated(root: Path) -> None:
     write_image(root / "val2014" / "COCO_val2014_01.jpg", width=10, height=10)
     report = check_dataset(params(root))
     assert [p.message for p in report.errors] == [
@@ -145,7 +149,7 @@ def test_an_image_of_another_size_than_annotated(root):
     ]
 
 
-def test_annotations_without_a_shape_still_give_tags(root):
+def test_annotations_without_a_shape_still_give_tags(root: Path) -> None:
     file = root / "annotations" / "instances_val2014.json"
     content = json.loads(file.read_text())
     content["annotations"][1]["segmentation"] = [[1, 2, 3, 4]]
@@ -167,7 +171,7 @@ def test_annotations_without_a_shape_still_give_tags(root):
         ("categories", "id", "seven"),
     ],
 )
-def test_damaged_entries_are_refused(root, where, key, value):
+def test_damaged_entries_are_refused(root: Path, where: str, key: str, value: Any) -> None:
     file = root / "annotations" / "instances_train2014.json"
     content = json.loads(file.read_text())
     if value is ...:
@@ -197,17 +201,19 @@ def test_damaged_entries_are_refused(root, where, key, value):
         7,
     ],
 )
-def test_what_cannot_be_painted_is_no_shape(root, segmentation):
+def test_what_cannot_be_painted_is_no_shape(root: Path, segmentation: Any) -> None:
     file = root / "annotations" / "instances_train2014.json"
     content = json.loads(file.read_text())
     content["annotations"][0]["segmentation"] = segmentation
     file.write_text(json.dumps(content))
     listing = read_coco(params(root))
     assert [p.kind for p in listing.problems] == ["no-shape"]
-    assert set(np.unique(listing.entries[0].mask.read())) == {0, 1}
+    mask = listing.entries[0].mask
+    assert mask is not None
+    assert set(np.unique(mask.read())) == {0, 1}
 
 
-def test_training_images_without_annotations_are_left_out(root):
+def test_training_images_without_annotations_are_left_out(root: Path) -> None:
     for split in ("train2014", "val2014"):
         file = root / "annotations" / f"instances_{split}.json"
         content = json.loads(file.read_text())
@@ -220,7 +226,7 @@ def test_training_images_without_annotations_are_left_out(root):
     assert "has no annotation of them" in listing.notes[0]
 
 
-def test_crowd_and_area_may_be_null(root):
+def test_crowd_and_area_may_be_null(root: Path) -> None:
     file = root / "annotations" / "instances_train2014.json"
     content = json.loads(file.read_text())
     content["annotations"][1] |= {"iscrowd": None, "area": None}
@@ -228,7 +234,7 @@ def test_crowd_and_area_may_be_null(root):
     assert not read_coco(params(root)).problems
 
 
-def test_file_names_may_carry_folders(root):
+def test_file_names_may_carry_folders(root: Path) -> None:
     file = root / "annotations" / "instances_train2014.json"
     text = file.read_text()
     file.write_text(text.replace("COCO_train2014_01.jpg", "train2014/COCO_train2014_01.jpg"))
@@ -236,18 +242,29 @@ def test_file_names_may_carry_folders(root):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"images": [], "categories": []}'])
-def test_other_files_are_refused(root, content):
+def test_other_files_are_refused(root: Path, content: str) -> None:
     (root / "annotations" / "instances_val2014.json").write_text(content)
     with pytest.raises(UserError, match=r"instances_val2014.json .*; fetch it again"):
         read_coco(params(root))
 
 
-def test_a_missing_annotation_file_is_named(root):
+def test_a_missing_annotation_file_is_named(root: Path) -> None:
     with pytest.raises(UserError, match="instances_minival2014.json does not exist"):
         read_coco(params(root, val_split="minival"))
 
 
-def test_a_missing_image_folder_is_named(root):
+def test_a_missing_image_folder_is_named(root: Path) -> None:
     (root / "val2014").rename(root / "elsewhere")
     with pytest.raises(UserError, match="val2014 is not a folder"):
         read_coco(params(root))
+
+
+def test_a_coco_category_that_the_other_split_lacks(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "coco", {"train2014": {"a": []}, "val2014": {"b": []}})
+    file = root / "annotations/instances_val2014.json"
+    file.write_text(file.read_text().replace('"dog"', '"dogs"'))
+    report = check_dataset(DatasetParams(kind="coco", root=str(root)))
+    assert_found(
+        report,
+        f"{file} has other categories than the training split; use one list.",
+    )

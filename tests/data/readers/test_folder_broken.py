@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.broken_data import Break, assert_found, table
+from tests.broken_data import Break, assert_found, in_turn, table
 from tests.tiny_data import striped_mask, write_image
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.checks.check import check_dataset
@@ -19,7 +19,7 @@ from weaktr.data.masks import write_mask
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A sound folder data set of two cats and two dogs."""
     root = tmp_path / "mine"
     for seed, name in enumerate(("a.jpg", "b.jpg", "c.jpg", "d.jpg")):
@@ -86,16 +86,16 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
         "{root} is not a folder; check dataset.root, or put the data there.",
     ),
     "the folder is empty": (
-        lambda root: (shutil.rmtree(root), root.mkdir()),
-        "{root} has no images; put them there with a tags.csv, or in one sub-folder a tag.",
+        in_turn(shutil.rmtree, Path.mkdir),
+        "{root} has no images; put them there with a tags.csv, or in one sub-folder per tag.",
     ),
     "the table is empty": (
         lambda root: table(root, ""),
-        "{root}/tags.csv is empty; write one row an image with the columns image,tags.",
+        "{root}/tags.csv is empty; write one row per image with the columns image,tags.",
     ),
     "the table has a header only": (
         lambda root: table(root, "image,tags\n"),
-        "{root}/tags.csv names no images; write one row an image.",
+        "{root}/tags.csv names no images; write one row per image.",
     ),
     "the table has no header": (
         lambda root: table(root, "a.jpg,cat\n"),
@@ -133,7 +133,10 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
         "TIFF); add it or remove the line. Got: 'c.jpg'.",
     ),
     "a name fits two images": (
-        lambda root: (write_image(root / "images/a.png"), change_table(root, "a.jpg", "a")),
+        in_turn(
+            lambda root: write_image(root / "images/a.png"),
+            lambda root: change_table(root, "a.jpg", "a"),
+        ),
         "{root}/tags.csv line 2 is ambiguous: 'a' fits more than one file of {root}; rename one. "
         "Got: images/a.jpg, images/a.png.",
     ),
@@ -147,9 +150,9 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
         "'val'.",
     ),
     "two images share an id": (
-        lambda root: (
-            write_image(root / "images/a.png", seed=9),
-            change_table(root, "b.jpg,dog,", "b.jpg,dog,train,\na.png,cat,"),
+        in_turn(
+            lambda root: write_image(root / "images/a.png", seed=9),
+            lambda root: change_table(root, "b.jpg,dog,", "b.jpg,dog,train,\na.png,cat,"),
         ),
         "{root}/images/a.jpg and {root}/images/a.png would share the id 'a'; rename one.",
     ),
@@ -164,9 +167,9 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
         "dataset.train_split and dataset.val_split. Got: ''.",
     ),
     "a tag is misspelt": (
-        lambda root: (
-            (root / "classes.txt").write_text("cat\ndog\n"),
-            change_table(root, "c.jpg,cat", "c.jpg,catt"),
+        in_turn(
+            lambda root: (root / "classes.txt").write_text("cat\ndog\n"),
+            lambda root: change_table(root, "c.jpg,cat", "c.jpg,catt"),
         ),
         "{root}/tags.csv gives image 'c' a tag that is not in the class list (did you mean "
         "'cat'?); mend the tag or the list. Got: 'catt'.",
@@ -240,24 +243,24 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
         "{root}/images/a.jpg ",
     ),
     "a folder is called .jpg": (
-        lambda root: (
-            (root / "images/a.jpg").unlink(),
-            (root / "images/a.jpg").mkdir(),
+        in_turn(
+            lambda root: (root / "images/a.jpg").unlink(),
+            lambda root: (root / "images/a.jpg").mkdir(),
         ),
         "{root}/tags.csv line 2 names an image that is not below {root} (JPEG, PNG, WebP, BMP or "
         "TIFF); add it or remove the line. Got: 'a.jpg'.",
     ),
     "a link leads nowhere": (
-        lambda root: (
-            (root / "images/a.jpg").unlink(),
-            (root / "images/a.jpg").symlink_to("nowhere.jpg"),
+        in_turn(
+            lambda root: (root / "images/a.jpg").unlink(),
+            lambda root: (root / "images/a.jpg").symlink_to("nowhere.jpg"),
         ),
         "{root}/images/a.jpg does not exist; check the path.",
     ),
     "a name has a line break": (
-        lambda root: (
-            write_image(root / "images" / "new\nline.jpg"),
-            change_table(root, "a.jpg,cat", '"new\nline.jpg",cat'),
+        in_turn(
+            lambda root: write_image(root / "images" / "new\nline.jpg"),
+            lambda root: change_table(root, "a.jpg,cat", '"new\nline.jpg",cat'),
         ),
         "The name of an image has characters that cannot be written in a table; rename it. Got: "
         "'{root}/images/new\\nline.jpg'.",
@@ -285,7 +288,7 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
     "a mask holds colours": (
         lambda root: write_image(root / "masks" / "c.png"),
         "{root}/masks/c.png holds colours, not class ids; save masks as palette or grey PNG with "
-        "one id a pixel. Got: mode RGB.",
+        "one id per pixel. Got: mode RGB.",
     ),
     "a mask has another size": (
         lambda root: write_mask(root / "masks/c.png", striped_mask((0, 1), width=16, height=24)),
@@ -301,14 +304,14 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
 
 
 @pytest.mark.parametrize("case", FOLDER_CASES)
-def test_broken_folders(folder, case):
+def test_broken_folders(folder: Path, case: str) -> None:
     break_it, sentence = FOLDER_CASES[case]
     break_it(folder)
     report = check_dataset(DatasetParams(kind="folder", root=str(folder)), workers=1)
     assert_found(report, sentence.replace("{root}", folder.as_posix()))
 
 
-def test_the_unbroken_folder_is_sound(folder):
+def test_the_unbroken_folder_is_sound(folder: Path) -> None:
     report = check_dataset(DatasetParams(kind="folder", root=str(folder)), workers=1)
     assert not report.problems
     assert len(report.manifest) == 4

@@ -1,32 +1,36 @@
 """The VOC reader: splits, sources of tags, subsets of classes."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tests.tiny_data import striped_mask, write_image, write_voc
+from tests.tiny_data import mask_path, striped_mask, write_image, write_voc
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import read_mask, write_mask
+from weaktr.data.readers.listing import Listing
 from weaktr.data.readers.voc import VOC_CLASSES, read_voc
 from weaktr.errors import UserError
 
 CAT, DOG, PERSON = (VOC_CLASSES.index(name) + 1 for name in ("cat", "dog", "person"))
-SPLITS = {
+SPLITS: dict[str, dict[str, tuple[int, ...]]] = {
     "train": {"2007_000001": (CAT,), "2007_000002": (DOG, PERSON)},
     "val": {"2007_000003": (CAT, DOG)},
     "trainval": {"2007_000001": (CAT,), "2007_000002": (DOG, PERSON), "2007_000003": (CAT, DOG)},
 }
 
 
-def params(root, **changes) -> DatasetParams:
+def params(root: Path, **changes: Any) -> DatasetParams:
     return DatasetParams(kind="voc", root=str(root), **changes)
 
 
-def tags_of(listing) -> dict[str, tuple[str, ...]]:
+def tags_of(listing: Listing) -> dict[str, tuple[str, ...] | None]:
     return {entry.id: entry.tags for entry in listing.entries}
 
 
-def test_splits_tags_and_masks(tmp_path):
+def test_splits_tags_and_masks(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     listing = read_voc(params(tmp_path))
     assert listing.classes == VOC_CLASSES
@@ -36,7 +40,7 @@ def test_splits_tags_and_masks(tmp_path):
         ("2007_000003", "val", ("cat", "dog")),
     ]
     assert listing.entries[0].image == (tmp_path / "JPEGImages/2007_000001.jpg").as_posix()
-    assert listing.entries[2].mask.path == (
+    assert mask_path(listing.entries[2]) == (
         (tmp_path / "SegmentationClass/2007_000003.png").as_posix()
     )
     assert listing.keeps_ids
@@ -44,7 +48,7 @@ def test_splits_tags_and_masks(tmp_path):
     assert listing.notes == ["Tags come from Annotations/*.xml."]
 
 
-def test_train_aug_is_every_augmented_mask_outside_val(tmp_path):
+def test_train_aug_is_every_augmented_mask_outside_val(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS, masks="SegmentationClassAug")
     write_voc(tmp_path, {"extra": {"2008_000009": (CAT,)}}, masks="SegmentationClassAug")
     listing = read_voc(params(tmp_path, train_split="train_aug"))
@@ -52,7 +56,7 @@ def test_train_aug_is_every_augmented_mask_outside_val(tmp_path):
     assert train == ["2007_000001", "2007_000002", "2008_000009"]
 
 
-def test_a_train_aug_list_is_followed_where_there_is_one(tmp_path):
+def test_a_train_aug_list_is_followed_where_there_is_one(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS, masks="SegmentationClassAug")
     folder = tmp_path / "ImageSets" / "Segmentation"
     (folder / "train_aug.txt").write_text(
@@ -62,16 +66,16 @@ def test_a_train_aug_list_is_followed_where_there_is_one(tmp_path):
     assert [e.id for e in listing.entries if e.split == "train"] == ["2007_000002"]
 
 
-def test_augmented_masks_are_preferred(tmp_path):
+def test_augmented_masks_are_preferred(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     (tmp_path / "SegmentationClassAug").mkdir()
     write_mask(tmp_path / "SegmentationClassAug" / "2007_000001.png", striped_mask((0, CAT)))
-    masks = {e.id: e.mask.path for e in read_voc(params(tmp_path)).entries}
+    masks = {e.id: mask_path(e) for e in read_voc(params(tmp_path)).entries}
     assert "SegmentationClassAug" in masks["2007_000001"]
     assert "SegmentationClassAug" not in masks["2007_000002"]
 
 
-def test_trainval_and_no_validation(tmp_path):
+def test_trainval_and_no_validation(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     listing = read_voc(params(tmp_path, train_split="trainval", val_split=""))
     assert [(e.id, e.split) for e in listing.entries] == [
@@ -79,7 +83,7 @@ def test_trainval_and_no_validation(tmp_path):
     ]
 
 
-def test_test_images_have_neither_tags_nor_masks(tmp_path):
+def test_test_images_have_neither_tags_nor_masks(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     write_image(tmp_path / "JPEGImages" / "2012_000001.jpg")
     (tmp_path / "ImageSets" / "Segmentation" / "test.txt").write_text("2012_000001\n2012_000002\n")
@@ -93,7 +97,7 @@ def test_test_images_have_neither_tags_nor_masks(tmp_path):
     assert report.manifest.of_split("test").records[0].tags == ()
 
 
-def test_tags_fall_back_to_the_table_and_then_to_the_masks(tmp_path):
+def test_tags_fall_back_to_the_table_and_then_to_the_masks(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS, annotations=False)
     listing = read_voc(params(tmp_path))
     assert listing.notes == [
@@ -115,7 +119,7 @@ def test_tags_fall_back_to_the_table_and_then_to_the_masks(tmp_path):
     assert "derived from the masks" in listing.notes[0]
 
 
-def test_training_does_not_need_masks_where_tags_are_given(tmp_path):
+def test_training_does_not_need_masks_where_tags_are_given(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     before = read_voc(params(tmp_path))
     for name in SPLITS["train"]:
@@ -127,7 +131,9 @@ def test_training_does_not_need_masks_where_tags_are_given(tmp_path):
 
 
 @pytest.mark.parametrize(("other", "becomes"), [("void", 255), ("background", 0)])
-def test_a_subset_of_classes_leaves_out_images_and_remaps_masks(tmp_path, other, becomes):
+def test_a_subset_of_classes_leaves_out_images_and_remaps_masks(
+    tmp_path: Path, other: str, becomes: int
+) -> None:
     splits = {
         "train": {"a": (CAT, PERSON), "b": (DOG, CAT), "c": (PERSON,)},
         "val": {"d": (DOG,), "e": (CAT, PERSON)},
@@ -150,7 +156,7 @@ def test_a_subset_of_classes_leaves_out_images_and_remaps_masks(tmp_path, other,
     )
 
 
-def test_masks_stay_where_they_are_if_nothing_changes(tmp_path):
+def test_masks_stay_where_they_are_if_nothing_changes(tmp_path: Path) -> None:
     write_voc(tmp_path / "data", SPLITS)
     report = check_dataset(params(tmp_path / "data"))
     masks = report.write_masks(tmp_path / "new")
@@ -160,7 +166,7 @@ def test_masks_stay_where_they_are_if_nothing_changes(tmp_path):
     )
 
 
-def test_other_class_lists(tmp_path):
+def test_other_class_lists(tmp_path: Path) -> None:
     write_voc(tmp_path, {"train": {"a": (1,)}, "val": {"b": (2,)}}, annotations=False)
     (tmp_path / "classes.txt").write_text("spoon\nfork\n")
     (tmp_path / "tags.csv").write_text("image,tags\na,spoon\nb,fork\n")
@@ -168,7 +174,7 @@ def test_other_class_lists(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["grün 1", "猫.v2", "with, comma"])
-def test_names(tmp_path, name):
+def test_names(tmp_path: Path, name: str) -> None:
     write_voc(tmp_path, {"train": {name: (CAT,)}, "val": {"b": (CAT,)}})
     report = check_dataset(params(tmp_path, classes=("cat",)))
     assert not report.problems
@@ -176,20 +182,20 @@ def test_names(tmp_path, name):
     assert len(report.masks) == 2
 
 
-def test_png_images(tmp_path):
+def test_png_images(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     (tmp_path / "JPEGImages" / "2007_000001.jpg").unlink()
     write_image(tmp_path / "JPEGImages" / "2007_000001.PNG")
     assert read_voc(params(tmp_path)).entries[0].image.endswith("2007_000001.PNG")
 
 
-def test_an_unknown_class_is_answered_with_a_proposal(tmp_path):
+def test_an_unknown_class_is_answered_with_a_proposal(tmp_path: Path) -> None:
     write_voc(tmp_path, SPLITS)
     with pytest.raises(UserError, match=r"does not have \(did you mean 'person'\?\)"):
         read_voc(params(tmp_path, classes=("cat", "persons")))
 
 
-def test_real_photographs(voc_animals):
+def test_real_photographs(voc_animals: Path) -> None:
     animals = ("cat", "cow", "dog", "horse", "sheep", "person")
     report = check_dataset(params(voc_animals, classes=animals), workers=1)
     assert not report.errors

@@ -1,0 +1,49 @@
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from torch import Tensor, nn
+
+import weaktr.predict.run
+import weaktr.segmentation.segment
+from tests.colour_model import MODEL, PARAMS, striped
+from weaktr.config.crf import CrfParams
+from weaktr.segmentation.segment import segment
+
+
+def test_large_images_are_refined_at_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weaktr.segmentation.segment.CRF_PIXELS", 30 * 60)
+    image = striped(240, 120, "krgb")
+    params = PARAMS.model_copy(update={"crf": CrfParams(iterations=2), "short_side": 64})
+    result = segment(MODEL, [image], params)[0]
+    assert result.labels.shape == result.confidence.shape == (120, 240)
+    expected = np.repeat([0, 1, 2, 3], 60)[None].repeat(120, 0)
+    assert (result.labels == expected).mean() > 0.97
+
+
+@pytest.mark.parametrize("backend", ["none", "lattice"])
+def test_images_go_together_as_memory_allows(
+    backend: Literal["none", "lattice"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = PARAMS.model_copy(update={"crf": CrfParams(backend=backend, iterations=1)})
+    images = [striped(40, 32, colours) for colours in ("kr", "gb", "rgb", "kg", "b")]
+    allowed = [[0], [1, 2], [0, 1, 2], [], [2]]
+    together = segment(MODEL, images, params, allowed)
+    seen: list[int] = []
+    name = "sliding_window_labels" if backend == "none" else "sliding_window_probabilities"
+    run_windows = getattr(weaktr.segmentation.segment, name)
+
+    def count(model: nn.Module, batch: Tensor, *rest: object) -> object:
+        seen.append(len(batch))
+        return run_windows(model, batch, *rest)
+
+    monkeypatch.setattr(weaktr.segmentation.segment, name, count)
+    monkeypatch.setattr(weaktr.segmentation.segment, "LOGITS", 2 * 2 * 4 * 40 * 32)
+    apart = segment(MODEL, images, params, allowed)
+    assert seen == [2, 2, 1]
+    for a, b in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(a.labels, b.labels)
+        np.testing.assert_allclose(a.confidence, b.confidence, rtol=1e-6)

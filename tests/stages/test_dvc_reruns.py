@@ -1,0 +1,137 @@
+"""What a change reruns, driven through real `dvc`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.dvc_repository import Repository
+from tests.tiny import CHAIN, PARAMS
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository in which the chain has run once."""
+    repository = Repository(tmp_path_factory.mktemp("repository"))
+    assert repository.stages_run() == ["code", *CHAIN, "summary"]
+    return repository
+
+
+@pytest.mark.slow
+def test_a_change_reruns_what_it_can_change_and_nothing_else(repository: Repository) -> None:
+    assert repository.stages_run() == []
+    for section, key, value, stages in (
+        ("runtime", "checkpoint_epochs", 2, 0),
+        ("evaluation", "flip", False, 1),
+        ("decoder", "lr", 0.02, 2),
+        ("labels", "background_score", 0.3, 3),
+        ("cam", "lr", 0.01, 4),
+        ("dataset", "shapes", {**PARAMS["dataset"]["shapes"], "data_seed": 11}, 5),
+    ):
+        repository.change(section, key, value)
+        expected = list(CHAIN[len(CHAIN) - stages :])
+        assert repository.repro() == expected, f"after a change of {section}.{key}"
+    (repository.folder / "README.md").write_text("changed\n")
+    (repository.folder / "tests/test_new.py").write_text("")
+    assert repository.stages_run() == []
+    check_tracking(repository)
+
+
+def check_tracking(repository: Repository) -> None:
+    """One run per result, and a stage run for each stage that really executed."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{repository.folder / 'mlflow.db'}")
+    ids = {e.name: e.experiment_id for e in client.search_experiments()}
+    results = client.search_runs([ids["weaktr"]])
+    stages = client.search_runs([ids["weaktr-stages"]], max_results=100)
+    executed = 5 + 1 + 2 + 3 + 4 + 5
+    assert len(stages) == executed
+    assert len(results) == 6  # the first one and five changes with a new result
+    latest = results[0]
+    assert latest.data.params["dataset.shapes.data_seed"] == "11"
+    assert "runtime.device" not in latest.data.params
+    metrics = repository.json("metrics.json")
+    for name, value in metrics.items():
+        assert latest.data.metrics[name.replace("_", "/", 1)] == value
+    assert {"train_cam/loss_fine", "train_decoder/loss"} <= set(latest.data.metrics)
+    curve = client.get_metric_history(latest.info.run_id, "train_cam/loss")
+    assert [point.step for point in curve] == [1, 2]
+    linked = {latest.data.tags[f"run.{stage}"] for stage in CHAIN}
+    assert linked == {run.info.run_id for run in stages[:5]}
+    seconds = (latest.info.end_time - latest.info.start_time) / 1000
+    assert seconds > 3, "a result takes as long as its stages"
+    # A result whose first stages came from the cache links to the runs that made them.
+    first, evaluated_again = results[-1], results[-2]
+    for stage in CHAIN[:4]:
+        assert evaluated_again.data.tags[f"run.{stage}"] == first.data.tags[f"run.{stage}"]
+    # It has the same segmenter, which is stored once.
+    assert first.outputs is not None
+    assert evaluated_again.outputs is not None
+    (before,), (after,) = first.outputs.model_outputs, evaluated_again.outputs.model_outputs
+    assert before.model_id == after.model_id
+    assert len(client.search_logged_models([ids["weaktr"]])) == 5
+    assert latest.inputs is not None
+    inputs = latest.inputs.dataset_inputs
+    assert [one.tags[0].value for one in inputs] == ["train", "val"]
+    logged = {a.path for a in client.list_artifacts(latest.info.run_id, "evaluate")}
+    assert "evaluate/report.html" in logged
+
+
+def add_comment(source: str) -> str:
+    return source + "# a remark\n"
+
+
+def add_docstring(source: str) -> str:
+    return source + '"""A remark."""\n'
+
+
+def bump_version(source: str) -> str:
+    return source.replace('__version__ = "', '__version__ = "1')
+
+
+def add_statement(source: str) -> str:
+    return source + "_UNUSED = 1\n"
+
+
+EDITS: dict[str, tuple[str, Callable[[str], str], tuple[str, ...]]] = {
+    "a comment": ("weaktr.models.backbone", add_comment, ()),
+    "a docstring": ("weaktr.config.cam", add_docstring, ()),
+    "a version bump": ("weaktr", bump_version, ()),
+    "the progress bar": ("weaktr.progress", add_statement, ()),
+    "the report": ("weaktr.report.html", add_statement, ("evaluate",)),
+    "the clipped loss": (
+        "weaktr.training.clipped_cross_entropy",
+        add_statement,
+        ("train_decoder",),
+    ),
+    "the mask transformer": (
+        "weaktr.models.mask_transformer",
+        add_statement,
+        ("train_decoder", "evaluate"),
+    ),
+    "the CRF": ("weaktr.crf.dense_crf", add_statement, ("export_labels", "evaluate")),
+    "the fusion": ("weaktr.models.attention_fusion", add_statement, ("train_cam", "export_labels")),
+    "a reader": ("weaktr.data.readers.voc", add_statement, ("prepare",)),
+}
+"""What is edited, how, and the stages that run. No edit changes an output, so that the stages after
+those that run find their inputs as they were."""
+
+
+@pytest.mark.slow
+def test_an_edit_reruns_the_stages_that_run_the_code(repository: Repository) -> None:
+    repository.repro()
+    for what, (module, change, stages) in EDITS.items():
+        repository.edit(module, change)
+        assert repository.stages_run() == ["code", *stages], f"after an edit of {what}"
+    assert repository.stages_run() == []
+    assert repository.call("dvc", "status").strip() == "Data and pipelines are up to date."
+
+
+@pytest.mark.slow
+def test_a_typo_in_params_stops_dvc_with_one_sentence(repository: Repository) -> None:
+    original = (repository.folder / "params.yaml").read_text()
+    repository.change("evaluation", "strid", 16)
+    output = repository.call("dvc", "repro", code=255)
+    (repository.folder / "params.yaml").write_text(original)
+    assert "params.yaml: evaluation.strid: no such key. Did you mean stride?" in output
+    assert "Traceback" not in output

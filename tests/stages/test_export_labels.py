@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tiny import contents, run_stages, tiny_params
+from weaktr.data.manifest import load_masks
+from weaktr.data.masks import read_mask, write_mask
+from weaktr.errors import UserError
+from weaktr.labels import VOID
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("score", [1e-6, 0.4300001, 0.999999])
+def test_any_background_score_can_be_measured(workspace: Path, score: float) -> None:
+    run_stages(tiny_params(labels__background_score=score), ["export_labels"])
+    metrics = json.loads(Path("reports/export_labels/details.json").read_text())
+    assert metrics["background_score"] == score
+    assert metrics["miou"]["fine"] <= metrics["optimum_by_masks"]["fine"]["miou"]
+
+
+def test_masks_of_nothing_but_void_measure_nothing(workspace: Path) -> None:
+    for path in load_masks("data/prepared").values():
+        write_mask(path, np.full_like(read_mask(path), VOID))
+    run_stages(tiny_params(), ["export_labels", "evaluate"])
+    metrics = json.loads(Path("reports/export_labels/details.json").read_text())
+    assert (metrics["miou"], metrics["optimum_by_masks"]) == ({}, {})
+    with pytest.raises(UserError, match="'sweep' needs masks of training images"):
+        run_stages(tiny_params(labels__background_score="sweep"), ["export_labels"])
+
+
+def test_a_swept_score_labels_like_the_same_number(workspace: Path) -> None:
+    run_stages(tiny_params(labels__background_score="sweep"), ["export_labels"])
+    swept = contents("data/cams", "data/pseudo-labels")
+    score = json.loads(Path("reports/export_labels/details.json").read_text())["background_score"]
+    run_stages(tiny_params(labels__background_score=score), ["export_labels"])
+    assert contents("data/cams", "data/pseudo-labels") == swept
