@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stages.common.label_source import label_source
 from stages.common.metrics import write_metrics
-from stages.common.paths import MASKS, PREDICTIONS, PREPARED, SEGMENTER
+from stages.common.paths import PREDICTIONS, PREPARED, SEGMENTER
 from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain
-from stages.common.stage import Context, Result, Stage, counted
+from stages.common.stage import Context, Result, Stage
+from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, replace_file, write_json
 from weaktr.metrics.scores import SegmentationScores, scores
@@ -29,7 +31,8 @@ def run(context: Context) -> Result:
     part = manifest.require_split(params.split)
     masks = load_masks(PREPARED)
     model = load_model(SEGMENTER, Segmenter, context.device).model
-    supervised = Path(model.params.labels_from) == MASKS
+    source = label_source(model.params.labels_from)
+    tags_only = source == "pseudo-labels"
     examples: list[Example] = []
 
     def keep(prediction: Prediction) -> None:
@@ -55,7 +58,7 @@ def run(context: Context) -> Result:
     write_json(context.reports / "details.json", details)
     write_tables(context.reports, matrix, result, names)
     save_picture(examples_figure(examples, "prediction"), context.reports / "examples.png")
-    chain = seed_chain(supervised)
+    chain = seed_chain(source)
     if result is not None:
         chain.append((f"decoder ({params.split})", result.mean_iou))
     report = context.reports / "report.html"
@@ -64,11 +67,11 @@ def run(context: Context) -> Result:
         title=f"weaktr: {len(manifest.classes)} classes, {len(part)} {params.split} images",
         classes=manifest.classes,
         chain=chain,
-        notes=mask_notes(supervised),
+        notes=mask_notes(source, model.params.labels_from),
         result=result,
         predictions=examples,
-        pseudo_labels=[] if supervised else pseudo_label_examples(manifest, masks, EXAMPLES),
-        curves=curves(("train_decoder",) if supervised else ("train_cam", "train_decoder")),
+        pseudo_labels=pseudo_label_examples(manifest, masks, EXAMPLES) if tags_only else [],
+        curves=curves(("train_cam", "train_decoder") if tags_only else ("train_decoder",)),
     )
     number = f"mIoU {result.mean_iou:.1f}" if result else ""
     return Result(made=counted(len(part), f"{params.split} image"), number=number, where=report)

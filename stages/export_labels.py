@@ -4,7 +4,8 @@ import os
 
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CAMS, PREPARED, PSEUDO_LABELS
-from stages.common.stage import Context, Result, Stage, counted
+from stages.common.stage import Context, Result, Stage
+from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, write_json
 from weaktr.models.cam_kinds import COARSE

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from stages.common.paths import CLASSES, GENERATED, MANIFEST, MASKS, PREPARED, RENDERED_MASKS
-from stages.common.stage import Context, Result, Stage, counted
+from stages.common.stage import Context, Result, Stage
+from stages.common.words import counted
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.demo.colour_floor import Pair, colour_miou
 from weaktr.data.demo.dataset import write_shapes

@@ -4,9 +4,11 @@ import csv
 import json
 import shutil
 
-from stages.common.paths import METRICS, PLOTS, PSEUDO_LABELS, REPORTS
-from stages.common.stage import Context, Result, Stage, counted
+from stages.common.label_source import label_source
+from stages.common.paths import METRICS, PLOTS, REPORTS
+from stages.common.stage import Context, Result, Stage
 from stages.common.titles import in_order
+from stages.common.words import counted
 from weaktr.files import read_json, replace_file, write_text
 
 LADDER = ("train_cam", "export_labels", "evaluate")
@@ -20,8 +22,8 @@ COPIES = {
 
 def run(context: Context) -> Result:
     """Reads the stages' reports; writes `metrics.json` and the plots' data."""
-    source = read_json(REPORTS / "train_decoder" / "details.json")["labels_from"]
-    stages = LADDER if source == PSEUDO_LABELS.as_posix() else LADDER[-1:]
+    labels_from = read_json(REPORTS / "train_decoder" / "details.json")["labels_from"]
+    stages = LADDER if label_source(labels_from) == "pseudo-labels" else LADDER[-1:]
     metrics: dict[str, float] = {}
     for stage in stages:
         metrics |= read_json(REPORTS / stage / "metrics.json")

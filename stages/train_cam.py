@@ -4,13 +4,14 @@ import torch
 
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CLASSES, MANIFEST, PREPARED
-from stages.common.stage import Context, Result, Stage, counted
+from stages.common.stage import Context, Result, Stage
 from stages.common.training import (
     checkpoint_for,
     tracked_weights,
     training_settings,
     write_curves,
 )
+from stages.common.words import counted
 from weaktr.data.manifest import Manifest
 from weaktr.files import write_json
 from weaktr.models.cam_network import CAMNetwork

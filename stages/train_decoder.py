@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stages.common.paths import CLASSES, MANIFEST, PREPARED, PSEUDO_LABELS, SEGMENTER
-from stages.common.stage import Context, Result, Stage, counted
+from stages.common.label_source import label_source
+from stages.common.paths import CLASSES, MANIFEST, PREPARED, SEGMENTER
+from stages.common.stage import Context, Result, Stage
 from stages.common.training import (
     checkpoint_for,
     read_curves,
@@ -16,6 +17,7 @@ from stages.common.training import (
     training_settings,
     write_curves,
 )
+from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_label_maps
 from weaktr.files import replace_dir, write_json
 from weaktr.models.saving import save_model
@@ -128,7 +130,8 @@ def train_round(
 
 def labelled_by(params: "Params") -> tuple[str, ...]:
     """The stage that made the label maps, if one did."""
-    return ("export_labels",) if Path(params.decoder.labels_from) == PSEUDO_LABELS else ()
+    is_made_here = label_source(params.decoder.labels_from) == "pseudo-labels"
+    return ("export_labels",) if is_made_here else ()
 
 
 STAGE = Stage(

@@ -183,9 +183,11 @@ class _Model(Generic[N]):
         """Tags as classes, 0-based; empty where nothing is known."""
         if tags is None:
             return ()
-        return parse_class_tags(
-            tags if isinstance(tags, str) else ",".join(tags), self.classes, given_as="tags"
-        )
+        try:
+            text = tags if isinstance(tags, str) else ",".join(tags)
+        except TypeError:
+            raise UserError(f"tags must be names of classes. Got: {tags!r}") from None
+        return parse_class_tags(text, self.classes, given_as="tags")
 
 
 class SegmenterModel(_Model[Segmenter]):
@@ -233,6 +235,8 @@ class SegmenterModel(_Model[Segmenter]):
         Raises:
             UserError: As `segment`.
         """
+        if isinstance(images, str | os.PathLike):
+            raise UserError(f"segment_all takes many images; give a list. Got: {images!r}")
         params, known = self._settings(**options), self._known(tags)
         early: dict[int, Segmentation] = {}
         turn = 0

@@ -1,7 +1,6 @@
 """What `mlflow models serve` runs: images in, masks out, both as files in base64.
 
-    curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' \\
-        -d '{"dataframe_records": [{"image": "'$(base64 -w0 photo.jpg)'"}]}'
+`docs/api.md` has the command line of a request.
 """
 
 import base64
@@ -55,7 +54,9 @@ class ServedSegmenter:
 
     def _segment(self, row: dict[Any, Any]) -> dict[str, Any]:
         tags = row.get("tags")
-        result = self.model.segment(_decoded(row["image"]), tags=tags or None)
+        if isinstance(tags, float) or not tags:  # NaN: another row has tags, this one has none
+            tags = None
+        result = self.model.segment(_decoded(row["image"]), tags=tags)
         stream = io.BytesIO()
         write_mask(stream, result.labels)
         return {
@@ -65,13 +66,15 @@ class ServedSegmenter:
         }
 
 
-def _decoded(value: str | bytes) -> Image.Image:
+def _decoded(value: Any) -> Image.Image:
     """An image from the bytes of a file, or from these in base64."""
     try:
+        if not isinstance(value, str | bytes):
+            raise ValueError(value)
         data = value if isinstance(value, bytes) else base64.b64decode(value, validate=True)
         image = Image.open(io.BytesIO(data))
         image.load()
-    except (binascii.Error, OSError, ValueError):
+    except (binascii.Error, OSError, ValueError, Image.DecompressionBombError):
         raise UserError("the column image must hold image files in base64, one per row.") from None
     return image
 

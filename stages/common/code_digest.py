@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from weaktr.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("weaktr", "stages")
-CHANGES_NO_OUTPUT = ("weaktr", "weaktr.errors", "weaktr.progress")
-"""The face of the API with the version, the wording of errors, and progress bars."""
+CHANGES_NO_OUTPUT = ("weaktr", "weaktr.errors", "weaktr.progress", "stages.common.words")
+"""The face of the API with the version, the class of errors, progress bars, words."""
 
 
 def code_digest(module: str) -> str:
@@ -55,10 +57,28 @@ def source_of(module: str) -> Path:
     return package if package.is_file() else base.with_suffix(".py")
 
 
+def forget_sources() -> None:
+    """Lets the next digest read the files again."""
+    for known in (_tree, _imports, _meaning):
+        known.cache_clear()
+
+
 @cache
 def _tree(module: str) -> ast.Module:
-    tree = ast.parse(source_of(module).read_text(encoding="utf-8"))
-    return _WithoutWords().visit(tree)
+    path = source_of(module)
+    if not path.is_file():
+        raise UserError(
+            f"{path.with_suffix('')} has no __init__.py; add one, or remove the folder."
+        )
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        raise UserError(
+            f"{path} line {error.lineno} is not Python ({error.msg}); mend it."
+        ) from None
+    cleaned = _WithoutWords().visit(tree)
+    assert isinstance(cleaned, ast.Module)
+    return cleaned
 
 
 @cache
@@ -70,8 +90,13 @@ def _imports(module: str) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             if node.level or node.module is None:
-                raise ValueError(f"{module}: imports are absolute in this project")
+                raise UserError(
+                    f"{source_of(module)} line {node.lineno}: imports are absolute in this "
+                    "project; name the whole module."
+                )
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            if node.module == "weaktr":  # its names are looked up in the API when asked for
+                names.append("weaktr.api")
     own = [name for name in names if name.split(".")[0] in PACKAGES]
     return [name for name in own if source_of(name).is_file()]
 
@@ -104,7 +129,10 @@ def _flat(node: Any) -> Iterator[str]:
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Takes out what does nothing when it runs: docstrings, and imports for type checkers."""
+    """Takes out what does nothing when it runs: docstrings, and what is for type checkers only.
+
+    Annotations inside of class bodies stay: dataclasses and params are made of them.
+    """
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         value = node.value
@@ -112,6 +140,24 @@ class _WithoutWords(ast.NodeTransformer):
         return None if is_text else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> Any:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return [self.visit(other) for other in node.orelse]
+        visited = self.generic_visit(node)
+        assert isinstance(visited, ast.If)
+        return visited.orelse if _is_type_checking(visited.test) else visited
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        node.names = [alias for alias in node.names if alias.name != "TYPE_CHECKING"]
+        return node if node.names else None
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
         return self.generic_visit(node)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    """`TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from stages.common.label_source import Source
 from stages.common.paths import PSEUDO_LABELS, REPORTS
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
@@ -17,18 +18,20 @@ STEPS = {**{kind.name: f"seed: {kind.title}" for kind in SEEDS}, "pseudo_labels"
 """Steps before the segmenter, by their key in the details of `export_labels`."""
 
 
-def seed_chain(supervised: bool) -> list[tuple[str, float]]:
+def seed_chain(source: Source) -> list[tuple[str, float]]:
     """mIoU of the steps before the segmenter, on the training split, where masks measured them."""
-    if supervised:
+    if source != "pseudo-labels":
         return []
     miou = read_json(REPORTS / "export_labels" / "details.json")["miou"]
     return [(f"{title} (train)", miou[step]) for step, title in STEPS.items() if step in miou]
 
 
-def mask_notes(supervised: bool) -> list[str]:
+def mask_notes(source: Source, labels_from: str) -> list[str]:
     """Which true masks influenced the result."""
-    if supervised:
+    if source == "true masks":
         return ["Supervised reference: the segmenter was trained on the true masks."]
+    if source == "other label maps":
+        return [f"The segmenter was trained on {labels_from}, which this pipeline did not make."]
     seeds = read_json(REPORTS / "export_labels" / "details.json")
     uses = []
     if read_json(REPORTS / "train_cam" / "details.json")["selected_with_masks"]:

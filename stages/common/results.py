@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from stages.common.code_digest import code_digest
-from stages.common.paths import MASKS, PREPARED, REPORTS, SEGMENTER
+from stages.common.label_source import label_source
+from stages.common.paths import PREPARED, REPORTS, SEGMENTER
 from stages.common.stage import Stage
 from stages.common.terminal import duration
 from weaktr.config.params import Params
@@ -109,7 +110,7 @@ def record_result(stage: Stage, params: Params, stage_named: Callable[[str], Sta
     name = ": ".join(filter(None, (os.environ.get("DVC_EXP_NAME"), origin.name)))
     tags = {
         "stage": "result",
-        "supervised": str(Path(params.decoder.labels_from) == MASKS).lower(),
+        "labels": label_source(params.decoder.labels_from),
         "mlflow.note.content": description(metrics, links),
         **{f"run.{link.stage}": link.run.info.run_id for link in links if link.run},
     }

@@ -5,6 +5,7 @@ code reruns nothing.
 """
 
 import importlib
+import os
 import signal
 import sys
 import time
@@ -14,15 +15,17 @@ from pathlib import Path
 
 import typer
 
-from stages.common.code_digest import code_digest
+from stages.common.code_digest import code_digest, forget_sources
 from stages.common.paths import REPORTS
 from stages.common.stage import Context, Result, Stage
 from stages.common.terminal import EpochLines, result_line
 from weaktr.config.load import load_params
 from weaktr.config.params import Params
 from weaktr.device import choose_device, set_threads
-from weaktr.files import digest_value
+from weaktr.errors import UserError
+from weaktr.files import digest_value, read_json
 
+CODE = Path("code.json")
 LAST = "evaluate"
 """The stage after which a result is recorded."""
 
@@ -53,9 +56,49 @@ def run_stage(
             chosen = choose_device(params.runtime.device, given_as="runtime.device")
         else:
             chosen = choose_device(device, given_as="--device")
+        _refuse_stale_digest(stage)
         run = _tracked if track and stage.tracked else _untracked
         result = run(stage, params, chosen)
+        _refuse_changes(stage, params, params_file)
     typer.echo(result_line(stage.name, result, time.monotonic() - begun))
+
+
+def _refuse_stale_digest(stage: Stage) -> None:
+    """Under DVC, the code has to be the one that the stage `code` digested.
+
+    Raises:
+        UserError: If it was edited since then: DVC would record the outputs under the old digest.
+    """
+    if "DVC_STAGE" not in os.environ or not CODE.is_file():
+        return
+    if read_json(CODE).get(stage.name) != code_digest(f"stages.{stage.name}"):
+        raise UserError(f"the code of {stage.name} was edited after {CODE} was made; run again.")
+
+
+def _refuse_changes(stage: Stage, params: Params, params_file: Path) -> None:
+    """Params and code have to be at the end what they were at the beginning.
+
+    Raises:
+        UserError: If they were edited while the stage ran: DVC reads params again at its end, and
+            would record the new values with the outputs of the old ones.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return
+    before, now = params.model_dump(mode="json"), load_params(params_file).model_dump(mode="json")
+    for section in stage.sections:
+        if before[section] != now[section]:
+            raise UserError(
+                f"{section} in {params_file} changed while {stage.name} ran, and its outputs "
+                f"belong to the values before: put these back and run `dvc commit -f "
+                f"{stage.name}`, or run `dvc repro` for the new ones."
+            )
+    digest = code_digest(f"stages.{stage.name}")
+    forget_sources()
+    if code_digest(f"stages.{stage.name}") != digest:
+        raise UserError(
+            f"the code of {stage.name} changed while it ran, and its outputs belong to the code "
+            f"before: undo the edit and run `dvc commit -f {stage.name}`, or run `dvc repro`."
+        )
 
 
 def _untracked(stage: Stage, params: Params, device: str) -> Result:

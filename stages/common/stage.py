@@ -34,11 +34,6 @@ class Context:
     artifacts: list[Path] = field(default_factory=list)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 epoch`, `1,000 images`."""
-    return f"{number:,} {noun}" + "s" * (number != 1)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What a stage says of itself in one line.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from weaktr.data.readers.listing import Problem
 
 PARAMS_FILE = Path("params.yaml")
+GENERATED = Path("data/prepared/files/shapes")
+"""Where the stage `prepare` draws the demo's images."""
 
 
 def check_data(
@@ -63,11 +65,13 @@ def check_data(
         "tags_from": tags_from,
     }
     section = dataset_params(params, {k: v for k, v in given.items() if v is not None})
-    if section.kind == "shapes" and not Path(section.root).is_dir():
-        raise UserError(
-            f"{section.root} is not there: `dvc repro prepare` generates the demo's images and "
-            "checks them; for your own, give --kind and --root."
-        )
+    if section.kind == "shapes" and not any(Path(section.root).glob("*/")):
+        if not GENERATED.is_dir():
+            raise UserError(
+                f"{section.root} has no images: `dvc repro prepare` generates the demo's and "
+                "checks them; for your own, give --kind and --root."
+            )
+        section = section.model_copy(update={"root": GENERATED.as_posix()})
     report = check_dataset(section, workers=workers)
     show(report, Console())
     raise typer.Exit(2 if report.errors else 0)

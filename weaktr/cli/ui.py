@@ -1,6 +1,7 @@
 """`weaktr ui`: MLflow's page, opened where the results are."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +55,8 @@ def ui(
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     try:
         _wait_for(process, server)
         typer.echo(f"{server}/{place}\n\nStop with Ctrl-C.")

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from weaktr.config.crf import CrfParams
-from weaktr.config.values import Count, Flag, NonNegative, Scales, Section
+from weaktr.config.values import Count, Flag, NonNegative, Scales, Section, Side
 
 
 class EvaluationParams(Section):
@@ -14,7 +14,7 @@ class EvaluationParams(Section):
     split: str = "val"
     window: Annotated[int, Field(ge=16, strict=True)] = 480
     stride: Count = 320
-    short_side: Count | None = None
+    short_side: Side | None = None
     """Short side of an image at scale 1 (published: 520); null: the image's own."""
     scales: Scales = (1.0,)
     flip: Flag = True

@@ -6,14 +6,14 @@ from weaktr.config.decoder import DecoderParams
 from weaktr.config.evaluation import EvaluationParams
 from weaktr.config.labels import LabelParams
 from weaktr.config.runtime import RuntimeParams
-from weaktr.config.values import CountOrZero, Section
+from weaktr.config.values import Section, Seed
 
 
 class Params(Section):
     """The whole of `params.yaml`."""
 
     dataset: DatasetParams = DatasetParams()
-    seed: CountOrZero = 0
+    seed: Seed = 0
     cam: CamParams = CamParams()
     labels: LabelParams = LabelParams()
     decoder: DecoderParams = DecoderParams()

@@ -1,5 +1,9 @@
 """`runtime`: how to run, not what to compute."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from weaktr.config.values import Count, CountOrZero, Flag, Section
 
 
@@ -15,5 +19,5 @@ class RuntimeParams(Section):
     checkpoint_epochs: Count = 1
     """A checkpoint to resume from every so many epochs."""
     activation_checkpointing: Flag = False
-    experiment: str = "weaktr"
-    """Name of the MLflow experiment."""
+    experiment: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "weaktr"
+    """Name of the MLflow experiment: any text without / \\ and :, as it names a folder too."""

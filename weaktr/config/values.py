@@ -24,7 +24,10 @@ NonNegative = Annotated[Real, Field(ge=0)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 CountOrZero = Annotated[int, Field(ge=0, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
-Scales = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Scales = Annotated[tuple[Annotated[Real, Field(gt=0, le=16)], ...], Field(min_length=1)]
+Side = Annotated[int, Field(ge=1, le=2**14, strict=True)]
+"""Of an image, in pixels."""
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Precision = Literal["float32", "bfloat16"]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 N = TypeVar("N", bound="Network")
 
 SCHEMES = ("runs", "models", "mlflow-artifacts")
+ALIAS = re.compile(r"(?!v\d+$)[A-Za-z][A-Za-z0-9_-]*")
 
 
 def load_named_model(
@@ -98,9 +100,17 @@ def register_model(uri: str, name: str, *, alias: str | None = None) -> int:
 
     with model_folder(uri) as folder:
         load_any_model(folder)
+    if alias is not None and not ALIAS.fullmatch(alias):
+        raise UserError(
+            f"--alias must be letters, digits, - and _, and not look like a version. Got: {alias!r}"
+        )
     with _one_reason(uri):
+        from mlflow.exceptions import MlflowException
+
         client = existing_store(uri)
-        if not client.search_registered_models(f"name = '{name}'"):
+        try:
+            client.get_registered_model(name)
+        except MlflowException:
             client.create_registered_model(name)
         run_id, _, model = uri.removeprefix("runs:").strip("/").partition("/")
         source = model_of_run(client, run_id, model) or uri

@@ -132,7 +132,7 @@ def flat_params(params: Params) -> dict[str, Any]:
 def short(value: Any) -> str:
     """A value in few characters."""
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, list):

@@ -39,7 +39,7 @@ def project_root() -> Path:
 
 def is_local() -> bool:
     """Whether the store is the project's own."""
-    return "MLFLOW_TRACKING_URI" not in os.environ
+    return not os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def tracking_uri() -> str:
@@ -100,8 +100,8 @@ def existing_store(wanted: str) -> "MlflowClient":
     database = sqlite_file(uri)
     if database is not None and not database.is_file():
         raise UserError(
-            f"{wanted}: there is no MLflow store at {shown(uri)}; run from the project's folder, "
-            "or set MLFLOW_TRACKING_URI."
+            f"{wanted}: there is no MLflow store at {shown(uri)}; nothing ran here yet (`dvc "
+            "repro`), this is not the project's folder, or MLFLOW_TRACKING_URI is to be set."
         )
     return open_store()
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from weaktr.data.manifest import check_classes
 from weaktr.errors import UserError
 from weaktr.files import read_json, replace_dir, write_json
 from weaktr.models.network import Network
@@ -128,7 +129,11 @@ def load_model(
         params = network.params_class.model_validate(config.params)
     except ValidationError as error:
         raise _not_a_model(folder, error) from None
-    model = network.from_params(params, len(config.classes), pretrained=False)
+    check_classes(tuple(config.classes), where=str(folder / CONFIG))
+    try:
+        model = network.from_params(params, len(config.classes), pretrained=False)
+    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise _not_a_model(folder, error) from None
     try:
         state = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
@@ -140,8 +145,8 @@ def load_model(
     return LoadedModel(model.to(device).eval(), config)
 
 
-def _not_a_model(folder: Path, error: ValidationError) -> UserError:
-    reason = " ".join(str(error).split())
+def _not_a_model(folder: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
     return UserError(
         f"{folder / CONFIG} does not describe a model of weaktr; save it again. Got: {reason}"
     )

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from stages.common.code_digest import code_digest
 from stages.common.runner import run_stage
-from stages.common.stage import Stage
+from stages.common.stage import Context, Result, Stage
 from tests.mlflow_store import client
 from tests.tiny import tiny_params, write_params
+from weaktr.errors import UserError
+from weaktr.files import write_json
 
 
 def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +29,40 @@ def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.Monk
     (experiment,) = [e for e in client(store).search_experiments() if e.name == "weaktr-stages"]
     (run,) = client(store).search_runs([experiment.experiment_id])
     assert run.info.status == "KILLED"
+
+
+def changing(path: Path, old: str, new: str) -> Stage:
+    """A stage under which a file is edited."""
+
+    def run(context: Context) -> Result:
+        path.write_text(path.read_text().replace(old, new))
+        return Result(made="nothing", where=Path("nothing"))
+
+    return Stage(name="train_cam", run=run, sections=("cam",), upstream=lambda params: ())
+
+
+def test_params_that_change_under_a_stage_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC reads them again at the end, and would record the new values with the old outputs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "train_cam")
+    params = tmp_path / "params.yaml"
+    params.write_text("cam: {lr: 0.1}\nlabels: {flip: true}\nruntime: {device: cpu}\n")
+    with pytest.raises(UserError, match=r"cam in .* changed while train_cam ran.* dvc commit -f"):
+        run_stage(changing(params, "0.1", "0.2"), params_file=params, track=False)
+    run_stage(changing(params, "flip: true", "flip: false"), params_file=params, track=False)
+
+
+def test_code_that_is_newer_than_its_digest_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "train_cam")
+    params = tmp_path / "params.yaml"
+    params.write_text("runtime: {device: cpu}\n")
+    write_json("code.json", {"train_cam": "older"})
+    with pytest.raises(UserError, match="the code of train_cam was edited after code.json"):
+        run_stage(changing(params, "a", "a"), params_file=params, track=False)
+    write_json("code.json", {"train_cam": code_digest("stages.train_cam")})
+    run_stage(changing(params, "a", "a"), params_file=params, track=False)
