@@ -118,11 +118,28 @@ def _tracked(stage: Stage, params: Params, device: str) -> Result:
         record.log_params({section: plain[section] for section in stage.sections})
         context = _context(stage, params, device, log=record.log_metrics)
         result = stage.run(context)
-        record.log_artifacts(context.reports, *context.artifacts)
-        record.set_tags(stage_tags(stage, params))
+        with _only_warning():
+            record.log_artifacts(context.reports, *context.artifacts)
+            record.set_tags(stage_tags(stage, params))
     if stage.name == LAST:
-        record_result(stage, params, stage_named)
+        with _only_warning():
+            record_result(stage, params, stage_named)
     return result
+
+
+@contextmanager
+def _only_warning() -> Iterator[None]:
+    """Lets nothing of tracking undo a stage whose outputs are complete."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, UserError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        typer.echo(
+            f"Warning: its run in MLflow is incomplete ({reason}); the outputs are complete.",
+            err=True,
+        )
 
 
 def _context(stage: Stage, params: Params, device: str, log: object = None) -> Context:

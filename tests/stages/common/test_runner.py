@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from stages.common import runner
 from stages.common.code_digest import code_digest
-from stages.common.runner import run_stage
+from stages.common.runner import run_stage, stage_named
 from stages.common.stage import Context, Result, Stage
 from tests.mlflow_store import client
 from tests.tiny import tiny_params, write_params
+from weaktr.config.load import parse_params
 from weaktr.errors import UserError
 from weaktr.files import write_json
 
@@ -49,7 +51,7 @@ def test_params_that_change_under_a_stage_are_refused(
     monkeypatch.setenv("DVC_STAGE", "train_cam")
     params = tmp_path / "params.yaml"
     params.write_text("cam: {lr: 0.1}\nlabels: {flip: true}\nruntime: {device: cpu}\n")
-    with pytest.raises(UserError, match=r"cam in .* changed while train_cam ran.* dvc commit -f"):
+    with pytest.raises(UserError, match=r"cam in .* changed while train_cam ran.*dvc commit -f train_cam"):
         run_stage(changing(params, "0.1", "0.2"), params_file=params, track=False)
     run_stage(changing(params, "flip: true", "flip: false"), params_file=params, track=False)
 
@@ -66,3 +68,33 @@ def test_code_that_is_newer_than_its_digest_is_refused(
         run_stage(changing(params, "a", "a"), params_file=params, track=False)
     write_json("code.json", {"train_cam": code_digest("stages.train_cam")})
     run_stage(changing(params, "a", "a"), params_file=params, track=False)
+
+
+def test_other_code_has_another_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a killed training would go on with the epochs of the old code."""
+    params = parse_params({})
+    stage = stage_named("train_cam")
+    one = runner._context(stage, params, "cpu")
+    assert runner._context(stage, params, "cpu").fingerprint == one.fingerprint
+    seeded = runner._context(stage, parse_params({"seed": 1}), "cpu")
+    assert seeded.fingerprint != one.fingerprint
+    monkeypatch.setattr(runner, "code_digest", lambda module: "edited")
+    assert runner._context(stage, params, "cpu").fingerprint != one.fingerprint
+
+
+def test_a_store_that_fails_at_the_end_undoes_nothing(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(store)
+    write_params(store, tiny_params())
+
+    def run(context: Context) -> Result:
+        write_json(context.reports / "details.json", {"a": 1})
+        (store / "mlruns").write_text("a file in the place of the folder")
+        return Result(made="nothing", where=Path("nothing"))
+
+    stage = Stage(name="train_cam", run=run, sections=("cam",), upstream=lambda params: ())
+    run_stage(stage, params_file=Path("params.yaml"))
+    printed = capsys.readouterr()
+    assert "its run in MLflow is incomplete" in printed.err
+    assert printed.out.endswith("-> nothing\n")
