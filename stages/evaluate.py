@@ -9,7 +9,7 @@ import pandas as pd
 from stages.common.label_source import label_source
 from stages.common.metrics import write_metrics
 from stages.common.paths import PREDICTIONS, PREPARED, SEGMENTER
-from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain
+from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain, step_title
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
@@ -60,7 +60,8 @@ def run(context: Context) -> Result:
     save_picture(examples_figure(examples, "prediction"), context.reports / "examples.png")
     chain = seed_chain(source)
     if result is not None:
-        chain.append((f"decoder ({params.split})", result.mean_iou))
+        title = step_title("segmenter", params.split, f"miou_{params.split}")
+        chain.append((title, result.mean_iou))
     report = context.reports / "report.html"
     write_report(
         report,

@@ -33,6 +33,7 @@ def run(context: Context) -> Result:
     names = {"miou_coarse": COARSE.name, "miou_seed": result.seed, "miou_labels": "pseudo_labels"}
     write_metrics(context, {name: miou[step] for name, step in names.items() if step in miou})
     details = {
+        "seed": result.seed,
         "background_score": result.background_score,
         "background_score_chosen_with_masks": params.background_score == "sweep",
         "images": result.images,

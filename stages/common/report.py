@@ -14,7 +14,7 @@ from weaktr.files import read_json
 from weaktr.models.cam_kinds import SEEDS
 from weaktr.report.html import Example
 
-STEPS = {**{kind.name: f"seed: {kind.title}" for kind in SEEDS}, "pseudo_labels": "pseudo-labels"}
+STEPS = {**{kind.name: kind.title for kind in SEEDS}, "pseudo_labels": "pseudo-labels"}
 """Steps before the segmenter, by their key in the details of `export_labels`."""
 
 
@@ -22,8 +22,22 @@ def seed_chain(source: Source) -> list[tuple[str, float]]:
     """mIoU of the steps before the segmenter, on the training split, where masks measured them."""
     if source != "pseudo-labels":
         return []
-    miou = read_json(REPORTS / "export_labels" / "details.json")["miou"]
-    return [(f"{title} (train)", miou[step]) for step, title in STEPS.items() if step in miou]
+    details = read_json(REPORTS / "export_labels" / "details.json")
+    metrics = {
+        "coarse": "miou_coarse",
+        details["seed"]: "miou_seed",
+        "pseudo_labels": "miou_labels",
+    }
+    return [
+        (step_title(title, "train", metrics.get(step)), details["miou"][step])
+        for step, title in STEPS.items()
+        if step in details["miou"]
+    ]
+
+
+def step_title(step: str, split: str, metric: str | None) -> str:
+    """`pseudo-labels on train (miou_labels)`: with the name that the metric has everywhere."""
+    return f"{step} on {split}" + (f" ({metric})" if metric else "")
 
 
 def mask_notes(source: Source, labels_from: str) -> list[str]:
