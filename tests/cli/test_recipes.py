@@ -12,6 +12,8 @@ from tests.recipes import composed
 from weaktr.cli.app import app
 from weaktr.experiments.recipes import changes, compose_params, list_recipes, use_recipes
 
+pytestmark = pytest.mark.slow
+
 
 def test_use_keeps_runtime_and_writes_what_was_composed(recipe_folder: Path) -> None:
     expected = compose_params(["coco14-vit-s", "ablation-mean-fusion"])

@@ -26,6 +26,7 @@ def test_the_list_is_complete(recipe_folder: Path) -> None:
     assert names == {*PUBLISHED, *OVERLAYS, "demo", "own-images"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PUBLISHED, "demo", "own-images"])
 def test_a_whole_recipe_sets_every_param(recipe_folder: Path, name: str) -> None:
     values = flatten(composed(name))
@@ -50,6 +51,7 @@ def test_plain_exp_run_leaves_the_values_of_a_fresh_clone_as_they_are() -> None:
     assert flatten(after).keys() == flatten(yaml.safe_load(path.read_text())).keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", MIOU)
 def test_published_recipes_differ_in_the_segmenters_encoder_only(
     recipe_folder: Path, data: str
@@ -89,6 +91,7 @@ def test_published_settings(recipe_folder: Path) -> None:
     assert (coco.cam.spare_classes, coco.decoder.spare_classes) == (10, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_overlay_changes_what_its_file_names_and_nothing_else(
     recipe_folder: Path, name: str

@@ -135,6 +135,7 @@ def test_the_plot_of_the_confusion_has_every_share(repository: Repository) -> No
     shutil.rmtree(repository.folder / "dvc_plots")
 
 
+@pytest.mark.slow
 def test_raw_data_can_be_given_to_dvc(tmp_path: Path) -> None:
     """So that queued experiments, which work in a copy, have it."""
     repository = Repository(tmp_path)

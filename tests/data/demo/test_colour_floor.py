@@ -14,6 +14,7 @@ def scenes(count: int, params: ShapesParams = SMALL, split: str = "train") -> li
     return [draw_shapes_scene(params, split, index) for index in range(count)]
 
 
+@pytest.mark.slow
 def test_colour_alone_does_not_solve_it() -> None:
     def pairs(split: str, count: int) -> list[Pair]:
         return [(s.image, s.labels) for s in scenes(count, split=split)]
