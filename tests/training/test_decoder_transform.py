@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from tests.training.data_sets import MEAN, STD, segmentation
 from weaktr.labels import VOID
-from weaktr.training.decoder_transform import distort_colours
+from weaktr.training.decoder_transform import _turn_hue, distort_colours
 from weaktr.training.sampling import seeded
 
 
@@ -68,6 +69,13 @@ def test_distorted_colours_stay_colours() -> None:
             assert distorted.isfinite().all()
             assert distorted.min() >= -1e-6
             assert distorted.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("share", [-0.1, -0.03, 0.0, 0.05, 0.1])
+def test_hue_turns_as_torchvision_turns_it(share: float) -> None:
+    grid = torch.stack(torch.meshgrid(*[torch.linspace(0, 1, 17)] * 3, indexing="ij")).flatten(2)
+    expected = v2.functional.adjust_hue(grid, share)
+    torch.testing.assert_close(_turn_hue(grid, share), expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(("width", "height"), [(600, 2), (2, 600)])

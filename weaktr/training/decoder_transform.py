@@ -38,7 +38,7 @@ def distort_colours(image: Tensor) -> Tensor:
     if _coin():
         image = _saturate(image, _uniform(0.5, 1.5))
     if _coin():
-        image = v2.functional.adjust_hue(image, _uniform(-0.1, 0.1))
+        image = _turn_hue(image, _uniform(-0.1, 0.1))
     if not contrast_first:
         image = (image * contrast).clamp(0, 1)
     return image
@@ -50,6 +50,33 @@ def _saturate(image: Tensor, factor: float) -> Tensor:
     chroma = value - image.amin(dim=0)
     gain = (value / chroma.clamp(min=1e-6)).clamp(max=factor)
     return value - (value - image) * gain
+
+
+def _turn_hue(image: Tensor, share: float) -> Tensor:
+    """Adds a share of the circle, at most 1/6, to HSV's hue; saturation and value stay.
+
+    With hue h in sixths of the circle, a channel at c (red 0, green 2, blue 4) is
+    `value - chroma * clamp(distance(h, c) - 1, 0, 1)`, the distance taken around the circle.
+    """
+    red, green, blue = image.unbind()
+    value = image.amax(dim=0)
+    chroma = value - image.amin(dim=0)
+    scale = chroma.clamp(min=1e-12).reciprocal_()
+    hue = torch.where(
+        value == red,
+        (green - blue) * scale,
+        torch.where(
+            value == green,
+            (blue - red).mul_(scale).add_(2),
+            (red - green).mul_(scale).add_(4),
+        ),
+    ).add_(6 * share)
+    turned = torch.empty_like(image)
+    for channel, centre in zip(turned, (0, 2, 4), strict=True):
+        distance = (hue - centre).abs_()
+        distance = torch.minimum(distance, (6 - distance).abs_()).sub_(1).clamp_(0, 1)
+        torch.addcmul(value, distance, chroma, value=-1, out=channel)
+    return turned
 
 
 def _uniform(low: float, high: float) -> float:
@@ -121,8 +148,8 @@ class SegmentationTransform:
         for _ in range(10 if self.params.max_class_share < 1 else 1):
             top = int(torch.randint(H - height + 1, ()))
             left = int(torch.randint(W - width + 1, ()))
-            ids = mask[top : top + height, left : left + width].flatten().long()
-            counts = torch.bincount(ids[ids != VOID], minlength=1)
+            ids = mask[top : top + height, left : left + width].flatten()
+            counts = torch.bincount(ids, minlength=VOID + 1)[:VOID]
             several = int((counts > 0).sum()) > 1
             if several and counts.max() < self.params.max_class_share * counts.sum():
                 break
