@@ -13,9 +13,9 @@ from weaktr.data.checks.inspection import (
     MaskPlan,
     gather_masks,
     inspect_entries,
-    orientation_for,
 )
 from weaktr.data.checks.summary import summarise
+from weaktr.data.images import orientation_for
 from weaktr.data.manifest import Manifest, MaskRecord, Record
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.registry import list_dataset

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from weaktr.data.images import (
-    SWAPS_SIDES,
     ImageFacts,
     digest_bytes,
     inspect_image,
@@ -108,29 +107,6 @@ class MaskPlan:
     source: MaskSource
     orientation: int = 1
     facts: MaskFacts | None = None
-
-
-def orientation_for(facts: ImageFacts, width: int, height: int) -> int | None:
-    """EXIF orientation by which a mask must be turned to lie on its image as shown.
-
-    A mask of the shown size lies on it as it is: that is how annotation tools show images. Only a
-    mask that has the sides of the image as stored, where these differ from the shown ones, was
-    drawn on the stored pixels, and gets the same turn. (For a mirrored, upside-down, or square
-    image both sizes agree, and the mask counts as drawn on the image as shown.)
-
-    Args:
-        facts: The image.
-        width: Width of the mask in pixels.
-        height: Height of the mask.
-
-    Returns:
-        1 to 8, or `None` where the mask fits neither way.
-    """
-    if (width, height) == (facts.width, facts.height):
-        return 1
-    if facts.orientation in SWAPS_SIDES and (height, width) == (facts.width, facts.height):
-        return facts.orientation
-    return None
 
 
 def gather_masks(
