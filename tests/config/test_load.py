@@ -21,10 +21,16 @@ def test_small_floats_survive_a_rewrite_by_dvc() -> None:
     ("values", "message"),
     [
         ({"cam": {"learning_rate": 1}}, "cam.learning_rate: no such key."),
-        ({"cam": {"warmup-epochs": 1}}, "cam.warmup-epochs: no such key. Did you mean warmup_ep"),
-        ({"cam": {"epoch": 3}}, "cam.epoch: no such key. Did you mean epochs? Got: 3."),
+        (
+            {"cam": {"warmup-epochs": 1}},
+            "cam.warmup-epochs: no such key. Did you mean cam.warmup_ep",
+        ),
+        ({"cam": {"epoch": 3}}, "cam.epoch: no such key. Did you mean cam.epochs? Got: 3."),
         ({"label": {}}, "label: no such key. Did you mean labels?"),
-        ({"cam": {"backbone": {"nam": "x"}}}, "cam.backbone.nam: no such key. Did you mean name?"),
+        (
+            {"cam": {"backbone": {"nam": "x"}}},
+            "cam.backbone.nam: no such key. Did you mean cam.backbone.name?",
+        ),
         ({"cam": {"lr": "fast"}}, "cam.lr: input should be a valid number"),
         ({"cam": {"lr": True}}, "cam.lr: input should be a number, not true or false. Got: True."),
         ({"cam": {"lr": -1}}, "cam.lr: input should be greater than 0. Got: -1."),

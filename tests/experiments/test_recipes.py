@@ -107,7 +107,7 @@ def test_an_overlay_changes_what_its_file_names_and_nothing_else(
     ("broken", "message"),
     [
         ("no-such", "no recipe 'no-such'"),
-        ("typo", "cam.lrr: no such key. Did you mean lr?"),
+        ("typo", "cam.lrr: no such key. Did you mean cam.lr?"),
         ("not-yaml", "must be `# title: ...`"),
         ("headless", "must begin with the line `# @package _global_`"),
         ("clash", "params.yaml with clash"),

@@ -133,5 +133,5 @@ def test_a_typo_in_params_stops_dvc_with_one_sentence(repository: Repository) ->
     repository.change("evaluation", "strid", 16)
     output = repository.call("dvc", "repro", code=255)
     (repository.folder / "params.yaml").write_text(original)
-    assert "params.yaml: evaluation.strid: no such key. Did you mean stride?" in output
+    assert "params.yaml: evaluation.strid: no such key. Did you mean evaluation.stride?" in output
     assert "Traceback" not in output

@@ -22,7 +22,7 @@ def run_command(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("command", "spoil", "sentence"),
     [
-        ("train-cam", {"cam__epoch": 3}, "cam.epoch: no such key. Did you mean epochs?"),
+        ("train-cam", {"cam__epoch": 3}, "cam.epoch: no such key. Did you mean cam.epochs?"),
         ("prepare", {"dataset__kind": "voc", "dataset__root": "data/raw/none"}, "data/raw/none"),
         ("train-cam", {"cam__backbone__weights": "elsewhere/w.pth"}, "must be in data/pretrained"),
         (

@@ -14,6 +14,7 @@ from weaktr.cli.check_data import check_data
 from weaktr.cli.export import export
 from weaktr.cli.extras import missing_extra
 from weaktr.cli.import_checkpoint import import_checkpoint
+from weaktr.cli.params import params
 from weaktr.cli.predict import predict
 from weaktr.cli.recipes import recipes
 from weaktr.cli.register import register
@@ -28,7 +29,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (check_data, predict, cam, export, import_checkpoint, register, recipes, runs, ui):
+for command in (
+    check_data,
+    predict,
+    cam,
+    export,
+    import_checkpoint,
+    register,
+    recipes,
+    params,
+    runs,
+    ui,
+):
     app.command()(command)
 
 

@@ -24,8 +24,12 @@ class CamAugmentParams(Section):
     scale_min: Annotated[Real, Field(gt=0, le=1)] = 0.08
     """Smallest area of a random resized crop."""
     color_jitter: NonNegative = 0.4
+    """Strength of random brightness, contrast and saturation; timm leaves it out beside
+    `auto_augment`."""
     auto_augment: str | None = "rand-m9-mstd0.5-inc1"
+    """A policy in timm's notation, or null."""
     erase_probability: Fraction = 0.25
+    """Share of images with a random rectangle erased."""
 
 
 class CamParams(Section):
@@ -33,17 +37,26 @@ class CamParams(Section):
 
     backbone: BackboneParams = BackboneParams()
     input_size: Annotated[int, Field(ge=16, strict=True)] = 224
+    """Side of the square training images, in pixels."""
     spare_classes: CountOrZero = 0
     """Class tokens beyond the data set's classes, as in the released COCO weights: they take part
     in attention and predict nothing."""
     fusion: Literal["adaptive", "mean"] = "adaptive"
+    """`adaptive`: each image has its own head weights, by a learned fusion (the method). `mean`:
+    all heads weigh the same."""
     reduction: Count = 8
+    """Fusion: hidden width that mixes layers and heads, as a divisor of their number."""
     feat_reduction: Count = 8
+    """Fusion: hidden width that reduces a head's feature, as a divisor of its length."""
     pool: Literal["max", "avg"] = "max"
+    """How the fusion pools a layer's tokens."""
     drop_path: Annotated[Real, Field(ge=0, lt=1)] = 0.1
+    """Largest rate of stochastic depth, reached in the last block."""
     augment: CamAugmentParams = CamAugmentParams()
     epochs: Count = 60
+    """Passes over the training images."""
     batch_size: Count = 64
+    """Images of a batch."""
     accumulate: Count = 1
     """Batches whose mean gradient makes one optimiser step."""
     lr: Positive = 6e-4
@@ -51,15 +64,21 @@ class CamParams(Section):
     backbone_lr_scale: Annotated[Real, Field(gt=0, le=1)] = 1.0
     """Rate of the backbone's blocks and patch embedding, as a share of `lr` (published: 1)."""
     weight_decay: NonNegative = 0.03
+    """AdamW's; all parameters decay, as in the published code."""
     warmup_epochs: CountOrZero = 5
+    """Epochs of linear warm-up from `warmup_lr`; fewer than `epochs`."""
     warmup_lr: NonNegative = 1e-6
+    """Rate at the first step of the warm-up."""
     min_lr: NonNegative = 1e-5
+    """Rate at the end."""
     cooldown_epochs: CountOrZero = 0
     """Epochs at `min_lr` after `epochs`. (The published code sets 10 and never reaches them.)"""
     schedule: Literal["cosine", "cosine_published"] = "cosine"
     """`cosine_published`: one rate per epoch, one epoch late, as the published code steps it."""
     precision: Precision = "float32"
+    """Of the forward pass; `bfloat16` is autocast, for hardware that has it."""
     compile: Flag = False
+    """Run the network through torch.compile: slow to start, faster afterwards on a GPU."""
     select: Literal["last", "map", "seed_miou"] = "last"
     """Which epoch's weights are kept. `map`: best tag mAP on the validation split (tags only).
     `seed_miou`: best mIoU of the CAMs against the *training masks*, as the published code does."""

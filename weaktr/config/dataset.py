@@ -11,23 +11,34 @@ class ShapesParams(Section):
     """The generated demo data set (`dataset.kind: shapes`)."""
 
     data_seed: CountOrZero = 7
+    """Which data set is drawn; `seed` is the training's."""
     train_images: Count = 600
+    """Number of training images."""
     val_images: Count = 150
+    """Number of validation images."""
     image_side: Annotated[int, Field(ge=32, le=1024, strict=True)] = 96
+    """Side of the square images, in pixels."""
 
 
 class DatasetParams(Section):
     """Where images and tags come from."""
 
     kind: Literal["shapes", "voc", "coco", "folder"] = "shapes"
+    """Layout of the data: `shapes` is the generated demo; docs/data.md has the others."""
     root: str = "data/raw/shapes"
+    """Folder of the data set (for `shapes`: an empty one)."""
     train_split: str = "train"
+    """The data set's name for what is trained on: a list of VOC, a word in COCO's file names, a
+    value of the column `split`."""
     val_split: str = "val"
+    """The same for what is held out."""
     classes: tuple[str, ...] = ()
     """Subset and order of classes; empty: all that the reader knows."""
     other_classes: Literal["void", "background"] = "void"
     """What pixels of classes outside `classes` become."""
     tags_from: Literal["auto", "annotations", "table", "masks"] = "auto"
+    """Where tags come from. `auto`: annotations, else the table, else the masks, and it says which;
+    `masks` is for studies, as it needs masks of the training images."""
     crowd: Literal["void", "keep"] = "void"
     """COCO: crowd regions become void, or keep their class."""
     val_share: Annotated[Real, Field(ge=0, lt=1)] = 0.2

@@ -22,12 +22,17 @@ class DecoderAugmentParams(Section):
     """Augmentation of image and label together."""
 
     short_side: Count = 520
+    """Images are resized to this short side, times a random ratio."""
     ratio_min: Positive = 0.5
+    """Smallest of these ratios."""
     ratio_max: Positive = 2.0
+    """Largest of these ratios."""
     max_class_share: Annotated[Real, Field(gt=0, le=1)] = 0.75
     """A crop is redrawn (at most ten times) while one class covers more than this share of it."""
     flip: Flag = True
+    """Mirror half of the images."""
     photometric: Flag = True
+    """Random brightness, contrast, saturation and hue."""
 
     @model_validator(mode="after")
     def _ratios_ordered(self) -> "DecoderAugmentParams":
@@ -47,15 +52,20 @@ class DecoderParams(Section):
     result is the supervised reference."""
     backbone: BackboneParams = BackboneParams()
     crop_size: Annotated[int, Field(ge=16, strict=True)] = 480
+    """Side of the square training crops, in pixels."""
     layers: Count = 2
+    """Blocks of the mask transformer."""
     heads: Count | None = None
     """Attention heads of the mask transformer; null: one per 64 channels, at least one."""
     mlp_ratio: Positive = 4.0
+    """Width of the mask transformer's MLPs, in channels of a token."""
     spare_classes: CountOrZero = 0
     """Class embeddings beyond the data set's labels, as in the released COCO weights: they take
     part in attention and in the norm over classes, and predict nothing."""
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.1
+    """In the mask transformer."""
     drop_path: Annotated[Real, Field(ge=0, lt=1)] = 0.1
+    """Largest rate of stochastic depth, in backbone and mask transformer each."""
     start_value: Positive | None = 1.2
     """Clipping begins when the batch's mean loss is under this; null: plain cross-entropy."""
     region: Count = 120
@@ -66,21 +76,33 @@ class DecoderParams(Section):
     """`batch`: a region's mean is over the batch and shared by it (published). `image`: its own."""
     augment: DecoderAugmentParams = DecoderAugmentParams()
     epochs: Count = 100
+    """Passes over the training images, in each round."""
     batch_size: Count = 4
+    """Images of a batch."""
     accumulate: Count = 1
+    """Batches whose mean gradient makes one optimiser step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """`sgd` (published, with Nesterov's momentum) or `adamw`."""
     lr: Positive = 1e-4
+    """Rate at the start, at any batch size."""
     encoder_lr_scale: Annotated[Real, Field(gt=0, le=1)] = 0.1
+    """The backbone's rate, as a share of `lr`."""
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.9
+    """SGD's."""
     weight_decay: NonNegative = 0.0
+    """Of the optimiser."""
     power: Positive = 0.9
+    """Exponent of the polynomial decay."""
     min_lr: NonNegative = 1e-5
+    """Rate at the end, and at the start of a warm-up."""
     warmup_iterations: CountOrZero = 0
     """Linear warm-up; half of all steps at most, where the data set is small."""
     schedule: Literal["poly", "poly_published"] = "poly"
     """`poly_published`: step 0 ignores the warm-up, as in the published code."""
     precision: Precision = "float32"
+    """Of the forward pass; `bfloat16` is autocast, for hardware that has it."""
     compile: Flag = False
+    """Run the network through torch.compile: slow to start, faster afterwards on a GPU."""
     rounds: Annotated[int, Field(ge=1, le=5, strict=True)] = 1
     """Beyond the paper: after each round but the last, the segmenter's predictions on the training
     images, cut to their tags, replace the pseudo-labels, and a new segmenter starts from these."""

@@ -12,7 +12,9 @@ class LabelParams(Section):
     """CAMs to pseudo-labels."""
 
     scales: Scales = (1.0, 1.2)
+    """Sizes of the image, times its own, whose CAMs are added."""
     flip: Flag = True
+    """Add the CAMs of the mirrored image too."""
     long_side: Count | None = None
     """Larger images are shrunk to this long side first; their labels are enlarged again."""
     affinity: Flag = True

@@ -1,12 +1,12 @@
 """Reads and validates `params.yaml`; what is wrong is said in one sentence."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from weaktr.config.keys import did_you_mean
 from weaktr.config.params import Params
 from weaktr.errors import UserError
 
@@ -16,15 +16,6 @@ def _key_path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location if "[" not in str(part))
 
 
-def _similar_key(location: tuple[int | str, ...]) -> str:
-    """` Did you mean ...?` for a misspelt key, or nothing."""
-    section: Any = Params
-    for part in location[:-1]:
-        section = section.model_fields[part].annotation
-    close = difflib.get_close_matches(str(location[-1]), section.model_fields, n=1)
-    return f" Did you mean {close[0]}?" if close else ""
-
-
 def _describe(error: ValidationError, source: str) -> str:
     """One sentence for the first problem found, with a count of the others."""
     reasons: dict[str, list[str]] = {}
@@ -32,7 +23,7 @@ def _describe(error: ValidationError, source: str) -> str:
         path = _key_path(problem["loc"])
         reason = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            reason = "no such key." + _similar_key(problem["loc"])
+            reason = f"no such key.{did_you_mean(path)}"
         reasons.setdefault(path, []).append(reason[0].lower() + reason[1:])
     first = error.errors()[0]
     path = _key_path(first["loc"])

@@ -14,6 +14,8 @@ class Params(Section):
 
     dataset: DatasetParams = DatasetParams()
     seed: Seed = 0
+    """Of initial weights, order of images, augmentation, dropout and drop path, in both
+    trainings."""
     cam: CamParams = CamParams()
     labels: LabelParams = LabelParams()
     decoder: DecoderParams = DecoderParams()

@@ -19,5 +19,6 @@ class RuntimeParams(Section):
     checkpoint_epochs: Count = 1
     """A checkpoint to resume from every so many epochs."""
     activation_checkpointing: Flag = False
+    """Recompute activations in the backward pass: less memory, more time."""
     experiment: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "weaktr"
     """Name of the MLflow experiment: any text without / \\ and :, as it names a folder too."""

@@ -34,4 +34,4 @@ Precision = Literal["float32", "bfloat16"]
 class Section(BaseModel):
     """A section of params: immutable, and without room for keys that nobody reads."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
