@@ -4,67 +4,23 @@ Semantic masks do not exist there: they are painted from the instances, large on
 small objects on top of large ones stay visible.
 """
 
-import contextlib
-import io
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from weaktr.config.dataset import DatasetParams
+from weaktr.data.class_words import composed, meaning_of
 from weaktr.data.manifest import check_classes
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
+from weaktr.data.readers.coco_file import CocoAnnotation, CocoFile, CocoImage, Id, load_coco, some
+from weaktr.data.readers.coco_shapes import PaintedMask, Shape, parse_shape, shape_area
 from weaktr.data.readers.find_files import FileFinder, existing_folder, without_suffix
 from weaktr.data.readers.listing import Entry, Listing
 from weaktr.errors import UserError
-from weaktr.labels import VOID, Pixels
-
-Polygons = tuple[npt.NDArray[np.float64], ...]
-RunLengths = dict[str, Any]
+from weaktr.labels import BACKGROUND, VOID
 
 _YEAR = "2014"
-_SHORTEST_POLYGON = 6
-"""Numbers: three corners."""
-_FARTHEST = 10
-"""Longer sides of the image that a corner may lie away; pycocotools crashes far outside."""
-
-
-@dataclass(frozen=True, slots=True)
-class PaintedMask:
-    """A mask that is still a list of shapes.
-
-    Attributes:
-        height: Height in pixels, of the image as stored.
-        width: Width in pixels.
-        shapes: Polygons (`[x0, y0, x1, y1, ...]` each) or a COCO run-length code, with the id that
-            they are painted with; later ones cover earlier ones.
-    """
-
-    height: int
-    width: int
-    shapes: tuple[tuple[Polygons | RunLengths, int], ...]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.width, self.height
-
-    def read(self) -> Pixels:
-        """Ids `[H, W]`, uint8, in class-list order."""
-        from pycocotools import mask as coco_mask
-
-        ids = np.zeros((self.height, self.width), np.uint8)
-        for shape, value in self.shapes:
-            if isinstance(shape, dict):
-                code = shape
-                if isinstance(shape["counts"], list):
-                    code = coco_mask.frPyObjects(shape, self.height, self.width)
-            else:
-                code = coco_mask.merge(coco_mask.frPyObjects(list(shape), self.height, self.width))
-            ids[coco_mask.decode(code).astype(bool)] = value
-        return ids
 
 
 def read_coco(params: DatasetParams) -> Listing:
@@ -72,20 +28,23 @@ def read_coco(params: DatasetParams) -> Listing:
 
     A split called `train` is looked for as `train2014`, then as `train`: its annotations in
     `annotations/instances_train2014.json`, its images in `train2014` or `images/train2014`. Classes
-    are the file's categories in the order of their ids, made contiguous (COCO's ids have gaps).
+    are the file's categories in the order of their ids, made contiguous (COCO's ids have gaps); a
+    category that means background or void is no class, its shapes are painted as what it means.
 
     An image's id is its name without suffix; validation images named like a training image get
     `val__` before it.
 
     Every annotation gives its image a tag, crowds too; training images without any annotation are
     left out (the published list has the 82,081 others). Pixels of a crowd become void where no
-    other object is on top, or keep their class, as `params.crowd` says.
+    other object is on top, or keep their class, as `params.crowd` says. An image with an object
+    that has no shape keeps its tags and has no mask: nobody knows which of its pixels are
+    background.
 
     Args:
         params: `root` is the folder that holds `annotations`.
 
     Raises:
-        UserError: If the layout is not there, or a file is not what COCO's API reads.
+        UserError: If the layout is not there, or an annotation file contradicts itself.
     """
     root = existing_folder(params.root)
     existing_folder(root, "annotations")
@@ -95,40 +54,31 @@ def read_coco(params: DatasetParams) -> Listing:
         if not name:
             continue
         path = _annotation_file(root, name)
-        api = _load(path)
-        try:
-            numbers = sorted(api.cats)
-            names = tuple(str(api.cats[number]["name"]) for number in numbers)
-        except (KeyError, TypeError) as error:
-            raise _malformed(path, error) from None
+        file = load_coco(path)
+        classes = {
+            number: composed(name)
+            for number, name in file.categories.items()
+            if meaning_of(name) not in ("background", "void")
+        }
         if listing is None:
-            known = check_classes(names, where=str(path))
+            known = check_classes(tuple(classes.values()), where=str(path))
             listing = empty_listing(params, known, str(path))
-        elif names != known:
+        elif tuple(classes.values()) != known:
             raise UserError(f"{path} has other categories than the training split; use one list.")
-        category = {number: index for index, number in enumerate(numbers, start=1)}
-        values = {
-            number: listing.mask_ids.get(index, listing.other_becomes)
-            for number, index in category.items()
-        }
-        try:
-            entries, tags = _entries(
-                listing,
-                api,
-                path,
-                values=values,
-                split=split,
-                taken={entry.id for entry in listing.entries},
-                keep_crowds=params.crowd == "keep",
+        if split == "val" and not file.annotations:
+            raise UserError(
+                f"{path} has no annotations, so that its images would be measured as background; "
+                "fetch the file with annotations, or set dataset.val_split to '' to do without."
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise _malformed(path, error) from None
-        del api  # Gigabytes for COCO itself; the entries keep what they need.
-        by_name = {
-            id_: tuple(known[category[number] - 1] for number in sorted(found))
-            for id_, found in tags.items()
+        entries, numbers = _Split(listing, file, split, _values(listing, file, classes)).read(
+            taken={entry.id for entry in listing.entries}, keep_crowds=params.crowd == "keep"
+        )
+        del file  # Gigabytes for COCO itself; the entries keep what they need.
+        tags = {
+            id_: tuple(classes[number] for number in classes if number in found)
+            for id_, found in numbers.items()
         }
-        add_tagged(listing, entries, by_name, known, str(path))
+        add_tagged(listing, entries, tags, known, str(path))
     if listing is None:
         raise UserError("dataset.train_split is empty; name a split, such as train.")
     # Painted masks have the class list's ids from the start.
@@ -149,28 +99,6 @@ def _annotation_file(root: Path, name: str) -> Path:
     )
 
 
-def _load(path: Path) -> Any:
-    """The file as `pycocotools.coco.COCO`, without its prints."""
-    from pycocotools.coco import COCO
-
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            api = COCO(str(path))
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise _malformed(path, error) from None
-    if not api.cats or not api.imgs:
-        raise UserError(f"{path} has no categories or no images; fetch it again.")
-    return api
-
-
-def _malformed(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(
-        f"{path} is not a sound COCO annotation file ({type(error).__name__}: {reason}); "
-        "fetch it again."
-    )
-
-
 def _image_folder(root: Path, path: Path) -> Path:
     name = path.stem.removeprefix("instances_")
     for folder in (root / name, root / "images" / name):
@@ -179,107 +107,162 @@ def _image_folder(root: Path, path: Path) -> Path:
     raise UserError(f"{root / name} is not a folder; put the images of {path.name} there.")
 
 
-def _entries(
-    listing: Listing,
-    api: Any,
-    path: Path,
-    *,
-    values: dict[int, int],
-    split: str,
-    taken: set[str],
-    keep_crowds: bool,
-) -> tuple[list[Entry], dict[str, set[int]]]:
-    """Entries, still without tags, and the category numbers that each image's annotations have.
-
-    Args:
-        listing: Takes the problems.
-        api: The loaded annotation file.
-        path: Where it was loaded from.
-        values: Category number -> id to paint with.
-        split: Split of the entries.
-        taken: Ids that other images have.
-        keep_crowds: Whether a crowd's pixels keep their class instead of becoming void.
-    """
-    folder = _image_folder(path.parent.parent, path)
-    finder = FileFinder(folder)
-    entries, tags = [], {}
-    shapeless = unannotated = 0
-    for number in sorted(api.imgs):
-        image = api.imgs[number]
-        name = str(image["file_name"])
-        annotations = api.imgToAnns.get(number, [])
-        if not annotations and split == "train":
-            unannotated += 1
-            continue
-        file = finder.find(name) or finder.find(name.removeprefix(f"{folder.name}/"))
-        if file is None:
-            listing.error(
-                "missing-image",
-                f"{folder / name} does not exist, but {path.name} names it; add the image.",
+def _values(listing: Listing, file: CocoFile, classes: Mapping[Id, str]) -> dict[Id, int]:
+    """Category id -> id to paint with."""
+    values = {
+        number: listing.mask_ids.get(index, listing.other_becomes)
+        for index, number in enumerate(classes, start=1)
+    }
+    for number, name in file.categories.items():
+        if number not in classes:
+            values[number] = BACKGROUND if meaning_of(name) == "background" else VOID
+            listing.notes.append(
+                f"{file.path} has the category {name!r}, which is no class: its shapes are painted "
+                f"as {meaning_of(name)}."
             )
-            continue
-        height, width = int(image["height"]), int(image["width"])
-        # Crowds lie under everything, then large objects under small ones.
-        annotations = sorted(annotations, key=_painting_order)
-        shapes = []
-        for annotation in annotations:
-            value = values[annotation["category_id"]]
-            shape = _shape(annotation.get("segmentation"), height, width)
-            if shape is None:
-                shapeless += 1
-                continue
-            crowd = annotation.get("iscrowd") and not keep_crowds
-            kept = value in range(1, len(listing.classes) + 1)
-            shapes.append((shape, VOID if crowd and kept else value))
-        id_ = without_suffix(file).replace("/", "__")
-        if id_ in taken:
-            id_ = f"{split}__{id_}"
-        mask = PaintedMask(height, width, tuple(shapes))
-        entries.append(Entry(id_, finder.path(file), split, (), mask))
-        tags[id_] = {annotation["category_id"] for annotation in annotations}
-    if unannotated:
-        listing.notes.append(
-            f"Training images left out because {path.name} has no annotation of them, as the "
-            f"published lists do: {unannotated}."
-        )
-    if shapeless:
-        listing.warn(
-            "no-shape",
-            f"{path} has annotations without a usable polygon or run-length code, which give "
-            f"tags but no pixels: {shapeless}.",
-        )
-    return entries, tags
+    return values
 
 
-def _painting_order(annotation: dict[str, Any]) -> tuple[float, float]:
-    return -(annotation.get("iscrowd") or 0), -(annotation.get("area") or 0)
+@dataclass
+class _Split:
+    """One annotation file on its way to entries.
 
-
-def _shape(segmentation: Any, height: int, width: int) -> Polygons | RunLengths | None:
-    """Polygons as arrays (a quarter of the memory of lists), run-length codes as they are.
-
-    What pycocotools cannot paint, or would crash on, is no shape.
+    Attributes:
+        listing: Takes problems and notes.
+        file: The file.
+        split: Split of the entries.
+        values: Category id -> id to paint with.
+        shapeless: Annotations without a shape.
+        wrong: What is wrong with a shape -> the annotations.
+        remarks: What was made of a shape -> the annotations.
+        crowds: Annotations with a shape, by whether they are crowds.
     """
-    if isinstance(segmentation, dict):
-        fits = segmentation.get("size") == [height, width]
-        return segmentation if fits and _decodes(segmentation, height, width) else None
-    if not isinstance(segmentation, list):
-        return None
-    usable = (p for p in segmentation if len(p) >= _SHORTEST_POLYGON and len(p) % 2 == 0)
-    polygons = (np.asarray(p, np.float64) for p in usable)
-    farthest = _FARTHEST * max(height, width)
-    return tuple(p for p in polygons if p.ndim == 1 and (np.abs(p) <= farthest).all()) or None
 
+    listing: Listing
+    file: CocoFile
+    split: str
+    values: Mapping[Id, int]
+    shapeless: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+    crowds: Counter[bool] = field(default_factory=Counter)
 
-def _decodes(code: RunLengths, height: int, width: int) -> bool:
-    """Whether a run-length code covers an image of that size."""
-    from pycocotools import mask as coco_mask
+    def read(self, *, taken: set[str], keep_crowds: bool) -> tuple[list[Entry], dict[str, set[Id]]]:
+        """Entries, still without tags, and the category ids that each image's annotations have.
 
-    counts = code.get("counts")
-    try:
-        if isinstance(counts, list):
-            return min(counts) >= 0 and sum(counts) == height * width
-        coco_mask.decode(code)
-    except (KeyError, TypeError, ValueError):
-        return False
-    return True
+        Args:
+            taken: Ids that other images have.
+            keep_crowds: Whether a crowd's pixels keep their class instead of becoming void.
+        """
+        path = self.file.path
+        folder = _image_folder(path.parent.parent, path)
+        finder = FileFinder(folder)
+        entries, tags = [], {}
+        unannotated = maskless = 0
+        for image in self.file.images:
+            annotations = self.file.of_image[image.number]
+            if not annotations:
+                unannotated += 1
+                if self.split == "train":
+                    continue
+            file = finder.find(image.file_name) or finder.find(
+                image.file_name.removeprefix(f"{folder.name}/")
+            )
+            if file is None:
+                self.listing.error(
+                    "missing-image",
+                    f"{folder / image.file_name} does not exist, but {path.name} names it; add the "
+                    "image.",
+                )
+                continue
+            mask = self._mask(image, annotations, keep_crowds=keep_crowds)
+            maskless += mask is None
+            id_ = without_suffix(file).replace("/", "__")
+            if id_ in taken:
+                id_ = f"{self.split}__{id_}"
+            entries.append(Entry(id_, finder.path(file), self.split, (), mask))
+            tags[id_] = {annotation.category for annotation in annotations}
+        self._say(unannotated, maskless, keep_crowds=keep_crowds)
+        return entries, tags
+
+    def _mask(
+        self, image: CocoImage, annotations: list[CocoAnnotation], *, keep_crowds: bool
+    ) -> PaintedMask | None:
+        """The image's mask; `None` where an object's pixels are not known."""
+        found: list[tuple[bool, float, Shape, int]] = []
+        for annotation in annotations:
+            try:
+                shape, remarks = parse_shape(annotation.segmentation, image.height, image.width)
+            except UserError as error:
+                self.wrong.append(f"{annotation.name} {error}")
+                continue
+            for remark in remarks:
+                self.remarks.setdefault(remark, []).append(annotation.name)
+            if shape is None:
+                self.shapeless.append(annotation.name)
+                continue
+            self.crowds[annotation.crowd] += 1
+            value = self.values[annotation.category]
+            if annotation.crowd and not keep_crowds and 0 < value <= len(self.listing.classes):
+                value = VOID
+            found.append((annotation.crowd, shape_area(shape), shape, value))
+        if len(found) < len(annotations):
+            return None
+        # Crowds lie under everything, then large objects under small ones.
+        found.sort(key=lambda one: (not one[0], -one[1]))
+        return PaintedMask(
+            image.height, image.width, tuple((shape, value) for *_, shape, value in found)
+        )
+
+    def _say(self, unannotated: int, maskless: int, *, keep_crowds: bool) -> None:
+        path, listing = self.file.path, self.listing
+        if unannotated and self.split == "train":
+            listing.notes.append(
+                f"Training images left out because {path.name} has no annotation of them, as the "
+                f"published lists do: {unannotated}."
+            )
+        elif unannotated:
+            text = (
+                f"Validation images of which {path.name} has no annotation, taken as background "
+                f"only: {unannotated} of {len(self.file.images)}."
+            )
+            if 2 * unannotated > len(self.file.images):
+                listing.warn("no-annotations", text)
+            else:
+                listing.notes.append(text)
+        if self.wrong:
+            listing.error(
+                "bad-shape",
+                f"{path}: {self.wrong[0]}; mend or remove its `segmentation`"
+                + (f" ({len(self.wrong)} such annotations)." if self.wrong[1:] else "."),
+            )
+        if self.shapeless:
+            listing.warn(
+                "no-shape",
+                f"{path} has annotations without a usable polygon or run-length code, which give "
+                f"tags but no pixels: {len(self.shapeless)} ({some(self.shapeless)}); {maskless} "
+                "images have no full mask by that and are not measured.",
+            )
+        for remark, names in self.remarks.items():
+            listing.warn(
+                "shape-remark",
+                f"{path} has annotations whose shape {remark}: {len(names)} ({some(names)}).",
+            )
+        for what, number in self.file.repaired.items():
+            listing.warn("repaired", f"{path}: {what}, {number} times.")
+        crowds, others = self.crowds[True], self.crowds[False]
+        if keep_crowds or crowds <= others:
+            return
+        text = f"{path} marks {crowds} of {crowds + others} shapes as `iscrowd`"
+        if others:
+            listing.warn(
+                "crowds",
+                f"{text}, whose pixels become void; if a brush tool wrote them, set dataset.crowd: "
+                "keep.",
+            )
+        else:
+            listing.error(
+                "crowds",
+                f"{text}, as brush tools do, so that its masks would be nothing but void; set "
+                "dataset.crowd: keep.",
+            )
