@@ -1,0 +1,1 @@
+"""Label maps as files for labelling tools; the ways back are in `weaktr.data.readers`."""
