@@ -47,7 +47,9 @@ class Repository:
         self.call("dvc", "init", "--quiet")
         shutil.copy(REPOSITORY / ".dvcignore", folder / ".dvcignore")
         shutil.copy(REPOSITORY / ".dvc/config", folder / ".dvc/config")
-        shutil.copytree(REPOSITORY / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
+        for name in (".dvc/plots", ".dvc/hydra_plugins"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored, dirs_exist_ok=True)
         self.call("git", "config", "user.email", "a@b.c")
         self.call("git", "config", "user.name", "a")
 

@@ -69,8 +69,14 @@ def packaged_recipes() -> list[Recipe]:
     return _in_folder(installed if installed.is_dir() else package.parent / FOLDER)
 
 
+def _name(path: Path) -> str:
+    return path.stem
+
+
 def _in_folder(folder: Path) -> list[Recipe]:
-    return [Recipe(path.stem, path, _about(path)) for path in sorted(folder.glob("*.yaml"))]
+    return [
+        Recipe(path.stem, path, _about(path)) for path in sorted(folder.glob("*.yaml"), key=_name)
+    ]
 
 
 def recipe_named(name: str, recipes: Sequence[Recipe]) -> Recipe:

@@ -1,0 +1,65 @@
+"""What is wrong with settings on a command line (`cam.lr=0.01`, `+recipes=demo`), in one sentence.
+
+Hydra composes them into the params; its own messages are those of Hydra and not of the params.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from weaktr.config.keys import all_keys, did_you_mean, section_meanings
+from weaktr.config.load import parse_params
+from weaktr.errors import UserError
+from weaktr.experiments.recipes import FOLDER, flatten, list_recipes, recipe_named
+
+
+def check_composed(values: Any, overrides: Sequence[str]) -> None:
+    """Refuses what was composed, before anything is written.
+
+    Args:
+        values: All params, as a mapping of sections.
+        overrides: What was set on the command line.
+
+    Raises:
+        UserError: If a key does not exist, or its value may not be.
+    """
+    parse_params(values, " ".join(("params.yaml", *(f"-S {text}" for text in overrides))))
+
+
+def explain(overrides: Sequence[str], params: Mapping[str, Any], root: str | Path = ".") -> None:
+    """Says why Hydra refused settings; returns where their names are not why.
+
+    Args:
+        overrides: In Hydra's notation.
+        params: The values of `params.yaml`.
+        root: The project's folder.
+
+    Raises:
+        UserError: With the sentence.
+    """
+    known = {key.path for key in all_keys()} | section_meanings().keys()
+    present = flatten(dict(params)).keys()
+    for override in overrides:
+        name, _, value = override.partition("=")
+        key = name.lstrip("+~").strip()
+        if key == FOLDER:
+            _explain_recipes(name, value, root)
+        elif key not in known:
+            raise UserError(f"-S {override}: params.yaml has no key {key}.{did_you_mean(key)}")
+        elif name == key and not any(f"{one}.".startswith(f"{key}.") for one in present):
+            raise UserError(
+                f"-S {override}: params.yaml leaves {key} out, so that its default holds; write "
+                f"-S +{override}."
+            )
+        elif name.startswith("+") and not name.startswith("++") and key in present:
+            raise UserError(
+                f"-S {override}: params.yaml has {key} already; write it without the +."
+            )
+
+
+def _explain_recipes(name: str, value: str, root: str | Path) -> None:
+    recipes = list_recipes(root)
+    for recipe in value.strip("[] ").split(","):
+        recipe_named(recipe.strip(), recipes)
+    if not name.startswith("+"):
+        raise UserError(f"a recipe takes a plus: -S '+{FOLDER}={value}'.")
