@@ -57,10 +57,31 @@ def run_stage(
         else:
             chosen = choose_device(device, given_as="--device")
         _refuse_stale_digest(stage)
+        _refuse_absent_weights(stage, params)
         run = _tracked if track and stage.tracked else _untracked
         result = run(stage, params, chosen)
         _refuse_changes(stage, params, params_file)
     typer.echo(result_line(stage.name, result, time.monotonic() - begun))
+
+
+def _refuse_absent_weights(stage: Stage, params: Params) -> None:
+    """Weights from the hub have to be within reach; those of later stages are warned of.
+
+    Raises:
+        UserError: If the stage's own are not.
+    """
+    backbones = {"cam": params.cam.backbone, "decoder": params.decoder.backbone}
+    own = set(stage.sections) & backbones.keys()
+    if not own:
+        return
+    from weaktr.models.hub import require_hub
+
+    names = {section: one.name for section, one in backbones.items() if one.weights == "hub"}
+    now = {f"{section}.backbone": name for section, name in names.items() if section in own}
+    later = {f"{section}.backbone": name for section, name in names.items() if section == "decoder"}
+    warning = require_hub(now, later=later)
+    if warning:
+        typer.echo(f"Warning: train_decoder will need this. {warning}", err=True)
 
 
 def _refuse_stale_digest(stage: Stage) -> None:

@@ -187,6 +187,7 @@ def test_an_unreachable_hub_says_which_file_to_fetch(monkeypatch: pytest.MonkeyP
     def unreachable(*_args: object, **_options: object) -> None:
         raise ConnectionError("no route to host")
 
+    monkeypatch.setattr("weaktr.models.pretrained.require_hub", lambda models: "")
     monkeypatch.setattr("timm.models._hub.hf_hub_download", unreachable)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
     params = BackboneParams(name=NAME, weights="hub")

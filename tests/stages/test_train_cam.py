@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from stages import train_cam
+from stages.common.runner import run_stage, stage_named
 from stages.common.stage import Context
-from tests.tiny import contents, tiny_params
+from tests.tiny import contents, tiny_params, write_params
 from weaktr.config.load import parse_params
+from weaktr.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +43,20 @@ def test_a_killed_training_goes_on_from_its_checkpoint(workspace: Path) -> None:
     assert trained == [2], "the first epoch must not be trained again"
     assert contents("models/cam", "reports/train_cam") == before
     assert list(Path("checkpoints").iterdir()) == []
+
+
+def test_weights_out_of_reach_stop_it_at_once_and_those_of_the_segmenter_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("weaktr.models.hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("weaktr.models.hub.try_to_load_from_cache", lambda repository, file: None)
+    hub = {"name": "deit_small_patch16_224.fb_in1k", "weights": "hub"}
+    write_params(tmp_path, tiny_params(cam__backbone=hub, decoder__backbone=hub))
+    stage = stage_named("train_cam")
+    with pytest.raises(UserError, match="set cam.backbone.weights and decoder.backbone.weights"):
+        run_stage(stage, params_file=Path("params.yaml"), track=False)
+    write_params(tmp_path, tiny_params(decoder__backbone=hub))
+    with pytest.raises(UserError, match="run `prepare`"):  # it goes on
+        run_stage(stage, params_file=Path("params.yaml"), track=False)
+    assert "Warning: train_decoder will need this." in capsys.readouterr().err

@@ -15,6 +15,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from weaktr.errors import UserError
+from weaktr.models.hub import require_hub, weights_url
 
 # timm's modules that hold plain ViTs.
 MODULES = ("deit", "vision_transformer", "eva")
@@ -54,6 +55,7 @@ def create_vit(name: str, *, pretrained: bool, section: str, **arguments: Any) -
             f"{section} describes a {name} that cannot be built; check its sizes. "
             f"Got: {error or arguments}"
         ) from None
+    require_hub({section: name})
     try:
         # With its own classifier, as timm checks the other names only then.
         return timm.create_model(name, pretrained=True, **arguments)
@@ -69,15 +71,12 @@ def _unreachable(name: str, section: str, error: Exception) -> str:
             f"timm has no pretrained weights for {name}; set {section}.weights to none or to a "
             f"local file, or choose another model."
         )
-    if cfg.hf_hub_id:
-        name_there = cfg.hf_hub_filename or "model.safetensors"
-        file = f"https://huggingface.co/{cfg.hf_hub_id}/resolve/main/{name_there}"
-    else:
-        file = str(cfg.url)
-    reason = " ".join(str(error).split())[:200]
+    file = weights_url(name) if cfg.hf_hub_id else str(cfg.url)
+    reason = " ".join(str(error).split())
     return (
         f"The pretrained weights of {name} could not be fetched; download {file} where there is "
-        f"a network and set {section}.weights to its path. Got: {type(error).__name__}: {reason}"
+        f"a network, put it into data/pretrained and set {section}.weights to its path. "
+        f"Got: {type(error).__name__}: {reason}"
     )
 
 
