@@ -139,3 +139,11 @@ def test_a_recipe_in_another_encoding_is_refused(recipe_folder: Path) -> None:
     )
     with pytest.raises(UserError, match=r"own.yaml is not UTF-8 text; save it as UTF-8"):
         list_recipes(recipe_folder)
+
+
+def test_params_stand_in_git_as_experiments_write_them() -> None:
+    """An experiment then changes no line but those of its values."""
+    path = REPOSITORY / "params.yaml"
+    assert path.read_text(encoding="utf-8") == compose_params([], path), (
+        "write it with `python -c 'from weaktr.experiments.recipes import use_recipes as u; u([])'`"
+    )

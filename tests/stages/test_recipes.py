@@ -146,6 +146,9 @@ def test_dvc_composes_the_same_params_and_keeps_a_users_own(recipe_folder: Path)
     shell("git", "-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "-m", "start")
     shell(*dvc)
     assert Path("params.yaml").read_text() == text == Path("seen.yaml").read_text()
+    shell(*dvc, "-S", "labels.background_score=0.125")
+    changed = set(Path("params.yaml").read_text().splitlines()) - set(text.splitlines())
+    assert changed == {"  background_score: 0.125"}
     expected = compose_params(["coco14-dinov2-s", "ablation-cross-entropy"])
     names = "+recipes=[coco14-dinov2-s,ablation-cross-entropy]"
     shell(*dvc, "-S", names, "-S", "cam.lr=1e-4", "-S", "dataset.classes=[cat,dog]")
