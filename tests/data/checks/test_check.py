@@ -9,6 +9,7 @@ from tests.data.checks.sound_folder import HEADER, SOUND, params
 from tests.tiny_data import striped_mask, write_folder, write_image, write_voc
 from weaktr.config.dataset import DatasetParams
 from weaktr.data import parallel
+from weaktr.data.checks import check
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import write_mask
 from weaktr.errors import UserError
@@ -23,6 +24,19 @@ def test_a_sound_data_set(tmp_path: Path) -> None:
     assert (record.id, record.split, record.tags) == ("b", "train", ("cat", "dog"))
     assert (record.width, record.height) == (24, 16)
     assert len(record.digest) == 32
+
+
+def test_classes_with_a_handful_of_training_images_are_listed_in_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "FEW_IMAGES", 3)
+    rows = {"a.jpg": "cat;cow,train", "b.jpg": "cat,train", "c.jpg": "cat;dog,train"}
+    rows |= {"d.jpg": "cow;dog;cat,val", "e.jpg": "cow;dog,val"}
+    write_folder(tmp_path, rows, "image,tags,split")
+    report = check_dataset(params(tmp_path))
+    (warning,) = [problem for problem in report.problems if problem.kind == "few-images"]
+    assert warning.severity == "warning"
+    assert "Fewer than 3 training images have the tags cow (1), dog (1); add" in warning.message
 
 
 def test_everything_wrong_is_found_in_one_pass(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from weaktr.data.readers.registry import list_dataset
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOID
 
+FEW_IMAGES = 10
+"""Training images of a class; from fewer, a network learns the pictures and not the class."""
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, line ends, and surrogates (as which undecodable bytes reach Python)."""
 _LONGEST_ID = 200
@@ -222,6 +224,14 @@ def _check_tags(listing: Listing, manifest: Manifest) -> None:
                 f"No training image has the tag {name!r}; add one, or leave the class out with "
                 "dataset.classes.",
             )
+    if few := [
+        f"{name} ({counts[name]})" for name in manifest.classes if 0 < counts[name] < FEW_IMAGES
+    ]:
+        listing.warn(
+            "few-images",
+            f"Fewer than {FEW_IMAGES} training images have the tags {', '.join(few)}; add images, "
+            "or expect little of these classes.",
+        )
     validation = manifest.of_split("val")
     if len(validation) == 0:
         listing.notes.append(
