@@ -80,3 +80,26 @@ def test_what_the_system_refuses_is_one_sentence(
         error = capfd.readouterr().err
         assert error.startswith(f"Error: {sentence}")
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "proposed"),
+    [
+        ("weaktr reg", ["register"]),
+        ("weaktr recipes own-images-", ["own-images-quick"]),
+        ("weaktr recipes --use superv", ["supervised"]),
+        ("weaktr params labels.crf.iter", ["labels.crf.iterations"]),
+    ],
+)
+def test_the_shell_completes_commands_recipes_and_keys(
+    typed: str,
+    proposed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("_WEAKTR_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    assert weaktr() == 0
+    assert capsys.readouterr().out.split() == proposed

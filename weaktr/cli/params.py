@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 PARAMS_FILE = Path("params.yaml")
 
 
+def key_paths(incomplete: str) -> list[str]:
+    """What the shell proposes."""
+    from weaktr.config.keys import all_keys
+
+    return [key.path for key in all_keys() if key.path.startswith(incomplete)]
+
+
 def params(
     word: Annotated[
         str | None,
@@ -21,6 +28,7 @@ def params(
             metavar="[WORD]",
             help="Part of a key, such as lr, crf or cam.augment.",
             show_default="all keys",
+            autocompletion=key_paths,
         ),
     ] = None,
 ) -> None:

@@ -1,5 +1,6 @@
 """`weaktr recipes`: list, show and use recipes."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,9 +25,23 @@ ELSEWHERE = "(in the project's folder; this one has no params.yaml and recipes/)
 PARAMS_FILE = Path("params.yaml")
 
 
+def recipe_names(incomplete: str) -> list[str]:
+    """What the shell proposes."""
+    with contextlib.suppress(UserError):  # a prompt is no place for sentences
+        known = known_recipes(PARAMS_FILE if in_project() else None)
+        return [recipe.name for recipe in known if recipe.name.startswith(incomplete)]
+    return []
+
+
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show this one.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Show this one.",
+            show_default=False,
+            autocompletion=recipe_names,
+        ),
     ] = None,
     use: Annotated[
         list[str] | None,
@@ -34,6 +49,7 @@ def recipes(
             help="Write this recipe's values into the params file; the rest of it stays. Again for "
             "another one on top.",
             show_default=False,
+            autocompletion=recipe_names,
         ),
     ] = None,
     params: Annotated[
