@@ -1,4 +1,5 @@
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def found(*arguments: str, **options: list[Path]) -> list[str]:
-    return [path.as_posix() for path in find_images(arguments, **options)]
+def found(*arguments: str, skip: Sequence[Path] = ()) -> list[str]:
+    return [path.as_posix() for path in find_images(arguments, skip=skip)]
 
 
 def test_files_folders_and_patterns_are_found_once(tree: Path) -> None:
@@ -40,6 +41,34 @@ def test_a_named_file_is_taken_whatever_it_is_called(tree: Path) -> None:
     assert found("b/notes.txt", "b/.hidden.jpg") == ["b/notes.txt", "b/.hidden.jpg"]
     write_image(tree / "c" / "[1].jpg")
     assert found("c/[1].jpg") == ["c/[1].jpg"]
+
+
+def test_pictures_are_told_by_their_content(tree: Path) -> None:
+    for name in ("p/a.jfif", "p/b.jpe", "p/c", "p/d.dat"):
+        (tree / "p").mkdir(exist_ok=True)
+        write_image(tree / "x.jpg").rename(tree / name)
+    (tree / "p" / "e.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (tree / "p" / "f.gif").write_bytes(b"GIF89a" + bytes(20))
+    (tree / "p" / "g.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0")
+    (tree / "p" / "h.CR2").write_bytes(b"II*\0" + bytes(20))
+    every = ["p/a.jfif", "p/b.jpe", "p/c", "p/d.dat", "p/e.HEIC", "p/f.gif", "p/h.CR2"]
+    assert found("p") == every
+    assert found("p/*") == every
+
+
+def test_files_of_systems_are_passed_over_and_counted(tree: Path) -> None:
+    for name in ("@eaDir/x.jpg", "__MACOSX/._x.jpg", "$RECYCLE.BIN/y.png", "._x.jpg", "x.jpg.bak"):
+        (tree / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tree / "x.png").rename(tree / "p" / name)
+    write_image(tree / "p" / "z.png")
+    notes: list[str] = []
+    assert [path.name for path in find_images(["p"], notes=notes)] == ["z.png"]
+    assert notes == [
+        "files and folders of systems and tools passed over in p: 5 ($RECYCLE.BIN/, ._x.jpg, "
+        "@eaDir/, ...)."
+    ]
+    assert found("p/**/*.png") == ["p/z.png"]
+    assert found("p/@eaDir/*.jpg") == ["p/@eaDir/x.jpg"]
 
 
 def test_results_of_an_earlier_run_are_not_searched(tree: Path) -> None:

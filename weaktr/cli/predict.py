@@ -79,7 +79,10 @@ def predict(
     from weaktr.predict.known_tags import read_known_tags
 
     numbers = parse_scales(scales)
-    paths = find_images(images, skip=(output / "masks", output / "overlays"))
+    passed_over: list[str] = []
+    paths = find_images(images, skip=(output / "masks", output / "overlays"), notes=passed_over)
+    for note in passed_over:
+        print(f"Note: {note}", file=sys.stderr)
     set_threads(0)
     loaded = load_named_model(model, Segmenter, choose_device(device, given_as="--device"))
     allowed = None

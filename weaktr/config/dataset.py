@@ -1,10 +1,16 @@
 """`dataset`: where images and tags come from."""
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from weaktr.config.values import Count, CountOrZero, Real, Section
+
+
+def _composed(name: str) -> str:
+    """The name as class lists have it: in Unicode's composed form."""
+    return unicodedata.normalize("NFC", name)
 
 
 class ShapesParams(Section):
@@ -32,7 +38,7 @@ class DatasetParams(Section):
     value of the column `split`."""
     val_split: str = "val"
     """The same for what is held out."""
-    classes: tuple[str, ...] = ()
+    classes: tuple[Annotated[str, AfterValidator(_composed)], ...] = ()
     """Subset and order of classes; empty: all that the reader knows."""
     other_classes: Literal["void", "background"] = "void"
     """What pixels of classes outside `classes` become."""

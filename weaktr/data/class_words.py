@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Literal
 
+from weaktr.errors import UserError
+
 Meaning = Literal["background", "void", "nothing"]
 
 _WORDS: dict[str, Meaning] = {
@@ -14,6 +16,9 @@ _WORDS: dict[str, Meaning] = {
     ),
     **dict.fromkeys(("none", "nan", "null", "n a", "nothing"), "nothing"),
 }
+
+_NUMBERED = re.compile(r"\d+[\s:=.)\t-]+\S")
+_ARTICLES = frozenset(("a", "an", "the"))
 
 
 def composed(name: str) -> str:
@@ -31,6 +36,38 @@ def meaning_of(name: str) -> Meaning | None:
     return _WORDS.get(words)
 
 
+def same_but_for_writing(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of names that differ in capitals, spaces, hyphens and articles only.
+
+    >>> same_but_for_writing(["Cat", "traffic light", "dog", "the cat", "traffic_light"])
+    [('Cat', 'the cat'), ('traffic light', 'traffic_light')]
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        groups.setdefault(_words(name), []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def within_another(name: str, others: Iterable[str]) -> str | None:
+    """The longest other name that has the words of this one, and more around them, or the reverse.
+
+    >>> within_another("black cat", ["dog", "Cat"])
+    'Cat'
+    """
+    own = f" {' '.join(_words(name))} "
+    found = []
+    for other in others:
+        words = f" {' '.join(_words(other))} "
+        if words != own and (own in words or words in own):
+            found.append(other)
+    return max(found, key=len, default=None)
+
+
+def _words(name: str) -> tuple[str, ...]:
+    words = re.split(r"[\W_]+", name.casefold())
+    return tuple(word for word in words if word and word not in _ARTICLES) or (name,)
+
+
 def without_background(names: Iterable[str], where: str) -> tuple[tuple[str, ...], str | None]:
     """A list in the order of mask ids without background and void, where no id shifts by that.
 
@@ -42,10 +79,18 @@ def without_background(names: Iterable[str], where: str) -> tuple[tuple[str, ...
         where: What lists them, for the note.
 
     Returns:
-        The names that are left; those in the middle of the list are, as their ids would be a guess.
-        And a sentence that says what was left out, or `None`.
+        The names that are left, and a sentence that says what was left out, or `None`.
+
+    Raises:
+        UserError: If such a name stands where the ids of other names would be a guess without it,
+            or names come with numbers.
     """
     left = list(names)
+    if len(left) > 1 and all(_NUMBERED.match(name) for name in left):
+        raise UserError(
+            f"{where} has a number before each name; write the names alone, in the order of their "
+            f"ids from 1. Got: {left[0]!r}."
+        )
     taken = []
     start = 2 if [meaning_of(name) for name in left[:2]] == ["void", "background"] else 0
     if left and meaning_of(left[0]) == "background":
@@ -56,10 +101,18 @@ def without_background(names: Iterable[str], where: str) -> tuple[tuple[str, ...
     while end > 1 and meaning_of(left[end - 1]) in ("background", "void"):
         end -= 1
     taken += left[end:]
+    left = left[:end]
+    for name in left:
+        if meaning_of(name) in ("background", "void"):
+            raise UserError(
+                f"{where} lists {name!r}, which is no class (id 0 is background, 255 void), before "
+                "classes, whose ids would shift without it; if its id in the masks is 0, write "
+                "`background` in the first line instead, else renumber the masks and take it out."
+            )
     if not taken:
         return tuple(left), None
-    first = f", so that id 1 is {left[0]!r}" if end else ""
-    return tuple(left[:end]), (
+    first = f", so that id 1 is {left[0]!r}" if left else ""
+    return tuple(left), (
         f"{where} lists {', '.join(map(repr, taken))}, taken for what is no class (0 is background "
         f"and 255 void){first}."
     )

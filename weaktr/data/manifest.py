@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from weaktr.data.class_words import composed, meaning_of, without_background
 from weaktr.errors import UserError
 from weaktr.files import replace_file
 
@@ -25,6 +26,11 @@ TAG_SEPARATOR = ";"
 MAX_CLASSES = 254
 """Mask ids are one byte: 0 is background and 255 is void."""
 
+_INSTEAD = {
+    "background": "remove it, id 0 is always background",
+    "void": "remove it, id 255 is always void",
+    "nothing": "leave the tags empty where there are none",
+}
 _MANIFEST_COLUMNS = ("id", "image", "split", "tags", "width", "height", "digest")
 _MASK_COLUMNS = ("id", "mask", "digest")
 
@@ -189,13 +195,33 @@ def read_classes(path: str | Path) -> tuple[str, ...]:
     Raises:
         UserError: If the file is missing or its names make no class list (`check_classes`).
     """
+    return check_classes(_lines(path), where=str(path))
+
+
+def read_class_list(path: str | Path) -> tuple[tuple[str, ...], str | None]:
+    """A class list as people and their tools write it: background may stand in front.
+
+    Names come in Unicode's composed form, as tags do.
+
+    Returns:
+        The names, in the order of mask ids from 1; and what there is to say about the list.
+
+    Raises:
+        UserError: As `read_classes`, or if names that are no class stand where ids would shift.
+    """
+    names, note = without_background(map(composed, _lines(path)), str(path))
+    return check_classes(names, where=str(path)), note
+
+
+def _lines(path: str | Path) -> tuple[str, ...]:
+    """The lines of a text file that are not blank, without outer spaces."""
     try:
         lines = Path(path).read_text("utf-8-sig").split("\n")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run `prepare` or check the path.") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
-    return check_classes((line.strip() for line in lines if line.strip()), where=str(path))
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def check_classes(names: Iterator[str] | tuple[str, ...], *, where: str) -> tuple[str, ...]:
@@ -206,8 +232,8 @@ def check_classes(names: Iterator[str] | tuple[str, ...], *, where: str) -> tupl
         where: Where the list comes from, for the message.
 
     Raises:
-        UserError: If there are none, too many, one twice, or one that could not be written in a
-            list of tags.
+        UserError: If there are none, too many, one twice, one that means background, void or
+            nothing, or one that could not be written in a list of tags.
     """
     classes = tuple(names)
     if not classes:
@@ -221,10 +247,8 @@ def check_classes(names: Iterator[str] | tuple[str, ...], *, where: str) -> tupl
     for name in classes:
         if name in seen:
             raise UserError(f"{where} names a class twice; remove one. Got: {name!r}.")
-        if name == "background":
-            raise UserError(
-                f"{where} names `background` as a class; remove it, id 0 is always background."
-            )
+        if (meaning := meaning_of(name)) is not None:
+            raise UserError(f"{where} names `{name}` as a class; {_INSTEAD[meaning]}.")
         if not name or name != name.strip() or not name.isprintable() or set(name) & set(";,|"):
             raise UserError(
                 f"{where} has a class name that cannot stand in a list of tags; use printable "

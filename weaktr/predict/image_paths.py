@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path, PurePath
 
 from weaktr.data.images import IMAGE_SUFFIXES
-from weaktr.data.readers.find_files import FileFinder, without_suffix
+from weaktr.data.readers.find_files import without_suffix
+from weaktr.data.readers.walk import is_system_file, is_system_folder, picture_format, walk
 from weaktr.errors import UserError
 
 SUFFIXES = (".png", ".jpg")
@@ -18,13 +19,19 @@ LONGEST_NAME = 200
 """Bytes of a file name before its suffix; file systems allow 255 with it."""
 
 
-def find_images(arguments: Sequence[str], *, skip: Iterable[Path] = ()) -> list[Path]:
+def find_images(
+    arguments: Sequence[str], *, skip: Iterable[Path] = (), notes: list[str] | None = None
+) -> list[Path]:
     """Image files, each once, in the order of the arguments.
+
+    Pictures in formats that are not read (HEIC, GIF, ...) are among them; reading them says so.
 
     Args:
         arguments: Files (taken whatever their names say), folders (searched at any depth, without
-            hidden files), and glob patterns, where `**` stands for any depth.
+            hidden files and those of systems and tools), and glob patterns, where `**` stands for
+            any depth.
         skip: Folders whose files are not found by searching.
+        notes: Takes a sentence for what each search passed over.
 
     Raises:
         UserError: If an argument names nothing, or a search finds no image.
@@ -35,7 +42,14 @@ def find_images(arguments: Sequence[str], *, skip: Iterable[Path] = ()) -> list[
         if Path(argument).is_file():
             files = [Path(argument)]
         else:
-            files = [path for path in _search(argument) if not _inside(path, skipped)]
+            every, system = _search(argument)
+            files = [path for path in every if not _inside(path, skipped)]
+            if system and notes is not None:
+                shown = ", ".join(system[:3]) + (", ..." if len(system) > 3 else "")
+                notes.append(
+                    f"files and folders of systems and tools passed over in {argument}: "
+                    f"{len(system)} ({shown})."
+                )
             if not files:
                 raise UserError(
                     f"{argument} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}); check the "
@@ -46,19 +60,32 @@ def find_images(arguments: Sequence[str], *, skip: Iterable[Path] = ()) -> list[
     return list(found.values())
 
 
-def _search(argument: str) -> list[Path]:
-    """Image files below a folder, or of what a pattern fits."""
+def _search(argument: str) -> tuple[list[Path], list[str]]:
+    """Pictures below a folder, or of what a pattern fits; and what was passed over."""
     if Path(argument).is_dir():
-        return [Path(argument, file) for file in FileFinder(argument).files]
+        found = walk(Path(argument))
+        return [
+            Path(argument, name) for name in sorted((*found.images, *found.unread))
+        ], found.system
     if not glob.has_magic(argument):
         raise UserError(f"{argument} does not exist; name image files, folders or glob patterns.")
     files: list[Path] = []
+    system: list[str] = []
     for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207 (absolute ones too)
-        if Path(match).is_dir():
-            files += [] if "**" in argument else _search(match)
-        elif Path(match).suffix.lower() in IMAGE_SUFFIXES:
-            files.append(Path(match))
-    return files
+        path = Path(match)
+        named = PurePath(argument).parts
+        if any(is_system_folder(part) for part in path.parent.parts if part not in named):
+            system.append(match)
+        elif path.is_dir():
+            if "**" not in argument:
+                more, passed = _search(match)
+                files += more
+                system += [f"{match}/{name}" for name in passed]
+        elif is_system_file(path.name) and path.name not in named:
+            system.append(match)
+        elif path.suffix.lower() in IMAGE_SUFFIXES or picture_format(path) is not None:
+            files.append(path)
+    return files, system
 
 
 def _inside(path: Path, folders: Sequence[Path]) -> bool:

@@ -193,8 +193,9 @@ def test_rows_that_all_name_missing_images_are_all_listed(tmp_path: Path) -> Non
     write_folder(tmp_path, ROWS)
     table = tmp_path / "tags.csv"
     table.write_text(table.read_text().replace(".jpg", ".gif").replace(".png", ".gif"))
-    problems = check_dataset(params(tmp_path)).problems
-    assert [p.kind for p in problems] == ["missing-image"] * len(ROWS) + ["no-training-images"]
+    report = check_dataset(params(tmp_path))
+    kinds = [problem.kind for problem in report.errors]
+    assert kinds == ["missing-image"] * len(ROWS) + ["no-training-images"]
 
 
 def test_images_without_any_tag_are_refused_with_the_two_ways_out(tmp_path: Path) -> None:

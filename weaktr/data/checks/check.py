@@ -15,6 +15,7 @@ from weaktr.data.checks.inspection import (
     inspect_entries,
 )
 from weaktr.data.checks.summary import summarise
+from weaktr.data.class_words import same_but_for_writing
 from weaktr.data.images import orientation_for
 from weaktr.data.manifest import Manifest, MaskRecord, Record
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
@@ -121,6 +122,7 @@ def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Repor
     _check_tags(listing, manifest)
     _check_masks(listing, manifest, plans)
     _check_copies(listing, manifest)
+    _check_names(listing)
     problems = sorted(listing.problems, key=lambda problem: problem.severity != "error")
     return Report(manifest, problems, listing.notes, plans, listing)
 
@@ -290,6 +292,16 @@ def _check_copies(listing: Listing, manifest: Manifest) -> None:
                 f"{record.image} ({record.split}) is the same file as {other.image} "
                 f"({other.split}); take it out of one split.",
             )
+
+
+def _check_names(listing: Listing) -> None:
+    """Classes that are one class in two spellings."""
+    for group in same_but_for_writing(listing.classes):
+        listing.warn(
+            "alike-classes",
+            f"The classes {' and '.join(map(repr, group))} differ in writing only; if they are one "
+            "class, give it one name.",
+        )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,7 +15,12 @@ from weaktr.data.manifest import check_classes
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import CocoAnnotation, CocoFile, CocoImage, Id, load_coco, some
 from weaktr.data.readers.coco_shapes import PaintedMask, Shape, parse_shape, shape_area
-from weaktr.data.readers.find_files import FileFinder, existing_folder, without_suffix
+from weaktr.data.readers.find_files import (
+    FileFinder,
+    existing_folder,
+    say_passed_over,
+    without_suffix,
+)
 from weaktr.data.readers.listing import Entry, Listing
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOID
@@ -158,16 +163,19 @@ class _Split:
         folder = _image_folder(path.parent.parent, path)
         finder = FileFinder(folder)
         entries, tags = [], {}
+        listed: set[str] = set()
         unannotated = maskless = 0
         for image in self.file.images:
             annotations = self.file.of_image[image.number]
+            file = finder.find(image.file_name) or finder.find(
+                image.file_name.removeprefix(f"{folder.name}/")
+            )
+            if file is not None:
+                listed.add(file)
             if not annotations:
                 unannotated += 1
                 if self.split == "train":
                     continue
-            file = finder.find(image.file_name) or finder.find(
-                image.file_name.removeprefix(f"{folder.name}/")
-            )
             if file is None:
                 self.listing.error(
                     "missing-image",
@@ -182,6 +190,11 @@ class _Split:
                 id_ = f"{self.split}__{id_}"
             entries.append(Entry(id_, finder.path(file), self.split, (), mask))
             tags[id_] = {annotation.category for annotation in annotations}
+        say_passed_over(self.listing, finder)
+        if spare := len(finder.files) - len(listed):
+            self.listing.notes.append(
+                f"Images of {folder} that {path.name} does not list: {spare}."
+            )
         self._say(unannotated, maskless, keep_crowds=keep_crowds)
         return entries, tags
 

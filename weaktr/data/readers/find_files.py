@@ -2,11 +2,16 @@
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from weaktr.data.images import IMAGE_SUFFIXES
+from weaktr.data.readers.listing import Listing
+from weaktr.data.readers.walk import OTHER_SUFFIXES, walk
 from weaktr.errors import UserError
+
+_SUFFIXES = IMAGE_SUFFIXES | OTHER_SUFFIXES
 
 
 class FileFinder:
@@ -17,11 +22,19 @@ class FileFinder:
 
     Args:
         root: The data set's folder; paths are given out below it, as it was given.
+
+    Attributes:
+        files: The images, below the root and in order.
+        unread: Pictures in formats that are not read -> the format.
+        system: What was passed over because it belongs to a system or a tool.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.files = tuple(sorted(_image_files(self.root)))
+        found = walk(self.root)
+        self.files = tuple(found.images)
+        self.unread = found.unread
+        self.system = found.system
         self._by_name: dict[str, list[str]] = {}
         for name in self.files:
             whole = _key(name)
@@ -53,6 +66,11 @@ class FileFinder:
                     return files[0]
         return None
 
+    def find_unread(self, name: str, below: Iterable[str] = ("",)) -> str | None:
+        """The format of a picture that is there but is not read, or `None`; as `find`."""
+        formats = {_key(file): kind for file, kind in self.unread.items()}
+        return next((formats[f + _key(name)] for f in below if f + _key(name) in formats), None)
+
     def path(self, file: str) -> str:
         """The path to write into a manifest, from a path below the root."""
         return (self.root / file).as_posix()
@@ -68,7 +86,29 @@ def _key(name: str) -> str:
 def without_suffix(name: str) -> str:
     """The name without its image suffix, if it has one."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a string in, a string out)
-    return stem if suffix.lower() in IMAGE_SUFFIXES else name
+    return stem if suffix.lower() in _SUFFIXES else name
+
+
+def formats_in_words(unread: Iterable[str]) -> str:
+    """`1 GIF, 2 HEIC`, from formats."""
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(Counter(unread).items()))
+
+
+def say_passed_over(listing: Listing, finder: FileFinder) -> None:
+    """Counts what a search left out, in the listing's problems and notes."""
+    if finder.unread:
+        listing.warn(
+            "unread-format",
+            f"{finder.root} has pictures in formats that are not read, which stay out "
+            f"({formats_in_words(finder.unread.values())}; the first is {min(finder.unread)}); "
+            "convert them to JPEG or PNG.",
+        )
+    if finder.system:
+        shown = ", ".join(finder.system[:3]) + (", ..." if len(finder.system) > 3 else "")
+        listing.notes.append(
+            f"Files and folders of systems and tools passed over below {finder.root}: "
+            f"{len(finder.system)} ({shown})."
+        )
 
 
 def flat_ids(files: Iterable[str]) -> dict[str, str]:
@@ -94,33 +134,3 @@ def existing_folder(root: str | Path, *parts: str) -> Path:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; check dataset.root, or put the data there.")
     return folder
-
-
-def _image_files(root: Path) -> Iterable[str]:
-    """Image files below the root, without hidden files and folders, relative and posix."""
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename} cannot be read ({error.strerror}); check its rights.")
-
-    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        here = Path(folder)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and not _leads_up(here / name, root)
-        )
-        prefix = here.relative_to(root).as_posix()
-        prefix = "" if prefix == "." else f"{prefix}/"
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (100,000 times)
-            if suffix in IMAGE_SUFFIXES and not name.startswith("."):
-                yield prefix + name
-
-
-def _leads_up(folder: Path, root: Path) -> bool:
-    """Whether the folder is a link to one that it lies in, which would be walked for ever."""
-    if not folder.is_symlink():
-        return False
-    target = folder.resolve()
-    above = (path for path in folder.parents if path == root or root in path.parents)
-    return any(path.resolve().is_relative_to(target) for path in above)

@@ -10,31 +10,31 @@ an image's mask if it is there.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.manifest import check_classes, read_classes
+from weaktr.data.class_words import within_another
+from weaktr.data.manifest import check_classes, read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing, tags_from_masks
-from weaktr.data.readers.find_files import FileFinder, existing_folder, flat_ids, without_suffix
+from weaktr.data.readers.find_files import (
+    FileFinder,
+    existing_folder,
+    flat_ids,
+    say_passed_over,
+)
+from weaktr.data.readers.folder_images import (
+    FolderImage,
+    Places,
+    images_of_table,
+    images_of_tree,
+)
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
-from weaktr.data.readers.tags import TagRow, parse_tags, read_tag_table
+from weaktr.data.readers.tags import read_tag_table
 from weaktr.errors import UserError
 
 _TABLE = "tags.csv"
 _CLASSES = "classes.txt"
-_IMAGES = "images"
-_MASKS = "masks"
-
-
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """An image below the root, and what is said about it (`None`: nothing)."""
-
-    file: str
-    tags: tuple[str, ...] | None
-    split: str | None
-    mask: str | None
 
 
 def read_folder(params: DatasetParams) -> Listing:
@@ -54,17 +54,19 @@ def read_folder(params: DatasetParams) -> Listing:
     if params.tags_from == "annotations":
         raise UserError("dataset.tags_from: annotations needs the voc or coco layout, not folder.")
     finder = FileFinder(root)
+    places = Places.of(finder)
     named = ((params.train_split, "train"), (params.val_split, "val"), ("test", "test"))
     splits = {name: split for name, split in named if name}
     problems: list[Problem] = []
+    notes: list[str] = []
     table = root / _TABLE
     in_table = table.exists() or params.tags_from == "table"
     if in_table:
         rows = read_tag_table(table, problems)
-        images, source = _images_of_table(finder, rows, table, splits, problems), str(table)
+        images, source = images_of_table(places, rows, table, splits, problems), str(table)
     else:
-        images, source = _images_of_tree(finder, splits, problems), f"the folders of {root}"
-    if not images and problems:
+        images, source = images_of_tree(places, splits, problems, notes), f"the folders of {root}"
+    if not images and any(problem.severity == "error" for problem in problems):
         return Listing(classes=(), entries=[], mask_ids={}, problems=problems)
     if not images:
         raise UserError(
@@ -83,9 +85,11 @@ def read_folder(params: DatasetParams) -> Listing:
             else f"no image of {root} has a tag; write a {_TABLE} with the columns image,tags, or "
             "put the images into one sub-folder per tag."
         )
-    known = _known_classes(root, images, params, from_masks=from_masks)
+    known = _known_classes(root, images, params, notes, from_masks=from_masks)
     listing = empty_listing(params, known, str(root))
     listing.problems += problems
+    listing.notes += notes
+    say_passed_over(listing, finder)
     ids = flat_ids(image.file for image in images)
     entries = [
         Entry(
@@ -151,18 +155,25 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
-def _lacks_tags(images: Iterable[_Image]) -> bool:
+def _lacks_tags(images: Iterable[FolderImage]) -> bool:
     """Whether nothing at all is said about tags of images that may be trained on."""
     return all(image.tags is None for image in images)
 
 
 def _known_classes(
-    root: Path, images: Sequence[_Image], params: DatasetParams, *, from_masks: bool
+    root: Path,
+    images: Sequence[FolderImage],
+    params: DatasetParams,
+    notes: list[str],
+    *,
+    from_masks: bool,
 ) -> tuple[str, ...]:
     """Classes in the order of their ids in the masks."""
     path = root / _CLASSES
     if path.exists():
-        return read_classes(path)
+        classes, note = read_class_list(path)
+        notes += [note] if note else []
+        return classes
     if from_masks:
         if not params.classes:
             raise UserError(
@@ -171,109 +182,9 @@ def _known_classes(
             )
         return check_classes(params.classes, where="dataset.classes")
     names = sorted({tag for image in images for tag in image.tags or ()})
-    return check_classes(tuple(names), where=str(root))
-
-
-def _images_of_table(
-    finder: FileFinder,
-    rows: Sequence[TagRow],
-    table: Path,
-    splits: Mapping[str, str],
-    problems: list[Problem],
-) -> list[_Image]:
-    """Images that a table names; what cannot be used is noted as a problem."""
-    images: dict[str, _Image] = {}
-    has_splits = any(row.split for row in rows)
-
-    def error(kind: str, row: TagRow, text: str) -> None:
-        problems.append(Problem("error", kind, f"{table} line {row.line} {text}"))
-
-    for row in rows:
-        try:
-            file = finder.find(row.image, ("", f"{_IMAGES}/"))
-            mask = None
-            if row.mask:
-                mask = finder.find(row.mask, (f"{_MASKS}/", "", f"{_IMAGES}/"))
-            elif row.mask is None and file is not None:
-                mask = _mask_beside(finder, file)
-        except UserError as ambiguity:
-            error("duplicate-id", row, f"is ambiguous: {ambiguity}")
-            continue
-        if file is None:
-            error(
-                "missing-image",
-                row,
-                f"names an image that is not below {finder.root} (JPEG, PNG, WebP, BMP or TIFF); "
-                f"add it or remove the line. Got: {row.image!r}.",
-            )
-            continue
-        if row.mask and mask in (None, file):
-            mask = None
-            error(
-                "missing-mask",
-                row,
-                f"names a mask that is not below {finder.root}; add it or leave the cell empty. "
-                f"Got: {row.mask!r}.",
-            )
-        if file in images:
-            error(
-                "duplicate-id",
-                row,
-                f"names an image a second time; merge the rows. Got: {row.image!r}.",
-            )
-            if row.split and splits.get(row.split, "") != images[file].split:
-                error(
-                    "two-splits",
-                    row,
-                    f"puts an image into a second split; keep one. Got: {row.image!r} in "
-                    f"{row.split!r}.",
-                )
-            continue
-        if has_splits and row.split not in splits:
-            error(
-                "unknown-split",
-                row,
-                f"has a split that is none of {', '.join(splits)}; mend it, or "
-                f"set dataset.train_split and dataset.val_split. Got: {row.split!r}.",
-            )
-            continue
-        images[file] = _Image(file, row.tags, splits[row.split] if row.split else None, mask)
-    return list(images.values())
-
-
-def _mask_beside(finder: FileFinder, image: str) -> str | None:
-    """The mask below `masks` that has the image's path below `images` (or below the root)."""
-    return finder.find(f"{_MASKS}/{without_suffix(image.removeprefix(f'{_IMAGES}/'))}")
-
-
-def _images_of_tree(
-    finder: FileFinder, splits: Mapping[str, str], problems: list[Problem]
-) -> list[_Image]:
-    """Images in one sub-folder per tag (a folder called `cat, dog` gives two)."""
-    base = f"{_IMAGES}/" if (finder.root / _IMAGES).is_dir() else ""
-    files = [
-        file.removeprefix(base)
-        for file in finder.files
-        if file.startswith(base) and not file.startswith(f"{_MASKS}/")
-    ]
-    by_split = any(splits.get(file.split("/")[0]) == "train" and "/" in file for file in files)
-    images = []
-    for file in files:
-        *folders, _ = file.split("/")
-        split = None
-        if by_split:
-            split = splits.get(folders.pop(0)) if folders else None
-            if split is None:
-                problems.append(
-                    Problem(
-                        "error",
-                        "unknown-split",
-                        f"{finder.path(base + file)} lies outside the folders of the splits; move "
-                        "it into one.",
-                    )
-                )
-                continue
-        tags = parse_tags(folders[0]) if folders else (None if split == "test" else ())
-        mask = _mask_beside(finder, base + file)
-        images.append(_Image(base + file, tags, split, mask))
-    return images
+    classes = check_classes(tuple(names), where=str(root))
+    within = [(n, other) for n in classes if (other := within_another(n, classes)) and n < other]
+    if within:
+        pairs = ", ".join(f"{name!r} and {other!r}" for name, other in within[:3])
+        notes.append(f"Tags that differ by a word are classes of their own here: {pairs}.")
+    return classes

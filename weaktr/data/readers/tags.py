@@ -4,15 +4,18 @@ import csv
 import difflib
 import io
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from weaktr.data.class_words import composed, within_another
 from weaktr.data.readers.listing import Problem
 from weaktr.errors import UserError
 
 _SEPARATORS = re.compile(r"[;,|]")
 _COLUMNS = ("image", "tags", "split", "mask")
+_LIST = re.compile(r"(?:set\(\)|[\[({](.*)[\])}])", re.DOTALL)
+_QUOTED = re.compile(r"""(?:'([^']*)'|"([^"]*)")\s*(?:,|$)?\s*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,38 @@ class TagRow:
 def parse_tags(text: str) -> tuple[str, ...]:
     """Tags of one image: separated by `;`, `,` or `|`, spaces around them and repeats dropped.
 
+    Names are in Unicode's composed form.
+
     >>> parse_tags("dog; cat ;dog")
     ('dog', 'cat')
     """
-    names = (name.strip() for name in _SEPARATORS.split(text))
+    names = (name.strip() for name in _SEPARATORS.split(composed(text)))
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def tags_of_cell(text: str) -> tuple[str, ...]:
+    """Tags in a cell of a table, which may be a list as Python, pandas, NumPy or JSON print it.
+
+    Raises:
+        UserError: If it has the brackets of a list and is none.
+
+    >>> tags_of_cell("['cat', 'dog']"), tags_of_cell("cat; dog"), tags_of_cell("[]")
+    (('cat', 'dog'), ('cat', 'dog'), ())
+    """
+    printed = _LIST.fullmatch(text.strip())
+    inner = (printed[1] or "").strip() if printed else ""
+    if not printed or (text.strip()[0] == "(" and inner[:1] not in ("'", '"', "")):
+        return parse_tags(text)
+    names, rest = [], inner
+    while rest and (name := _QUOTED.match(rest)):
+        names.append(name[1] if name[1] is not None else name[2])
+        rest = rest[name.end() :]
+    if rest or any(_SEPARATORS.search(name) for name in names):
+        raise UserError(
+            "has tags in brackets that are no printed list; write tags with ; between them. Got: "
+            f"{text[:80]!r}."
+        )
+    return tuple(tag for name in names for tag in parse_tags(name))
 
 
 def in_class_order(tags: Iterable[str], classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -47,19 +77,23 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
     >>> did_you_mean("Catt", ("cat", "dog"))
     " (did you mean 'cat'?)"
+    >>> did_you_mean("black cat", ("cat", "dog"))
+    " (did you mean 'cat'?)"
     >>> did_you_mean("horse", ("cat", "dog"))
     ''
     """
     lowered = {other.lower(): other for other in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return f" (did you mean {lowered[close[0]]!r}?)" if close else ""
+    meant = lowered[close[0]] if close else within_another(name, known)
+    return f" (did you mean {meant!r}?)" if meant else ""
 
 
 def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
     """Reads a table with the columns `image` and, optionally, `tags`, `split` and `mask`.
 
     Columns may stand in any order, beside others, in any case; the delimiter is a comma, a
-    semicolon, or a tab, whichever the header uses.
+    semicolon, or a tab, whichever the header uses. A delimiter at the end of the header, or of
+    every row, does not count.
 
     Args:
         path: CSV file in UTF-8.
@@ -96,11 +130,11 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
         repeated = [name for name in column if header.count(name) > 1]
         if repeated:
             raise UserError(f"{path} has two columns called `{repeated[0]}`; remove one.")
-        for row in rows:
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) != len(header):
-                problems.append(_wrong_width(path, rows.line_num, row, header))
+        filled = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
+        fewest, most = _widths(header, [row for _, row in filled])
+        for line, row in filled:
+            if not fewest <= len(row) <= most:
+                problems.append(_wrong_width(path, line, row, header))
                 continue
             cell = {name: row[index].strip() for name, index in column.items()}
             if not cell["image"]:
@@ -108,14 +142,16 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
                     Problem(
                         "error",
                         "table-row",
-                        f"{path} line {rows.line_num} names no image; fill it in or remove it.",
+                        f"{path} line {line} names no image; fill it in or remove it.",
                     )
                 )
                 continue
-            tags = parse_tags(cell["tags"]) if "tags" in cell else None
-            found.append(
-                TagRow(rows.line_num, cell["image"], tags, cell.get("split"), cell.get("mask"))
-            )
+            try:
+                tags = tags_of_cell(cell["tags"]) if "tags" in cell else None
+            except UserError as error:
+                problems.append(Problem("error", "table-row", f"{path} line {line} {error}"))
+                continue
+            found.append(TagRow(line, cell["image"], tags, cell.get("split"), cell.get("mask")))
     except csv.Error as error:
         raise UserError(
             f"{path} line {rows.line_num} is not valid CSV ({error}); mend the quotes."
@@ -123,10 +159,29 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
     return found
 
 
+def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """The fewest and the most values that a row may have."""
+    named = max(index for index, name in enumerate(header, start=1) if name)
+    widths = {len(row) for row in rows}
+    # More than the header has: only where no value can have moved, so that all rows end alike and
+    # what stands in the last column is looked up.
+    if (
+        len(widths) == 1
+        and header[-1] in _COLUMNS
+        and all(not value.strip() for row in rows for value in row[len(header) :])
+    ):
+        return named, max(len(header), *widths)
+    return named, len(header)
+
+
 def _wrong_width(path: Path, line: int, row: list[str], header: list[str]) -> Problem:
-    return Problem(
-        "error",
-        "table-row",
-        f"{path} line {line} has {len(row)} values for {len(header)} columns; put ; between "
-        "tags, or quotes around values with a delimiter in them.",
-    )
+    text = f"{path} line {line} has {len(row)} values for {len(header)} columns; "
+    if len(row) < len(header):
+        missing = ", ".join(f"`{name}`" for name in header[len(row) :])
+        text += (
+            f"if it ends before {missing}, as spreadsheets cut rows short, add the delimiters, "
+            "else the value that is missing."
+        )
+    else:
+        text += "put ; between tags, or quotes around values with a delimiter in them."
+    return Problem("error", "table-row", text)

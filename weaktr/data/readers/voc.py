@@ -11,9 +11,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.manifest import check_classes, read_classes
+from weaktr.data.class_words import composed
+from weaktr.data.manifest import read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing, tags_from_masks
-from weaktr.data.readers.find_files import FileFinder, existing_folder, without_suffix
+from weaktr.data.readers.find_files import (
+    FileFinder,
+    existing_folder,
+    say_passed_over,
+    without_suffix,
+)
 from weaktr.data.readers.listing import Entry, Listing, StoredMask
 from weaktr.data.readers.tags import read_tag_table
 from weaktr.errors import UserError
@@ -81,10 +87,11 @@ def read_voc(params: DatasetParams) -> Listing:
     root = existing_folder(params.root)
     classes_file = root / "classes.txt"
     if classes_file.exists():
-        known, where = read_classes(classes_file), str(classes_file)
+        (known, note), where = read_class_list(classes_file), str(classes_file)
     else:
-        known, where = VOC_CLASSES, "VOC 2012"
-    listing = empty_listing(params, check_classes(known, where=where), where)
+        known, note, where = VOC_CLASSES, None, "VOC 2012"
+    listing = empty_listing(params, known, where)
+    listing.notes += [note] if note else []
     folders = _Folders(
         root,
         FileFinder(existing_folder(root, "JPEGImages")),
@@ -98,9 +105,14 @@ def read_voc(params: DatasetParams) -> Listing:
     entries = _entries(listing, folders, params.train_split, "train")
     if params.val_split:
         entries += _entries(listing, folders, params.val_split, "val")
+    for finder in (folders.images, *folders.masks):
+        say_passed_over(listing, finder)
     tags, source = _tags(listing, folders, entries, known, params.tags_from)
     add_tagged(listing, entries, tags, known, source)
     _add_test(listing, folders)
+    listed = {entry.image for entry in (*entries, *listing.entries)}
+    if spare := len(folders.images.files) - len(listed):
+        listing.notes.append(f"Images of {folders.images.root} that no split names: {spare}.")
     return listing
 
 
@@ -113,6 +125,13 @@ def _entries(listing: Listing, folders: _Folders, name: str, split: str) -> list
             mask = folders.mask(id_)
         except UserError as error:
             listing.error("duplicate-id", str(error))
+            continue
+        if file is None and (kind := folders.images.find_unread(id_)):
+            listing.error(
+                "missing-image",
+                f"{folders.images.path(id_)} is a {kind} picture, which is not read; convert it to "
+                "JPEG or PNG.",
+            )
             continue
         if file is None:
             listing.error(
@@ -200,7 +219,7 @@ def _tags_of_annotations(
         path = folder / f"{Path(entry.image).stem}.xml"
         try:
             objects = ElementTree.parse(path).getroot().iterfind("object")
-            names = [(element.findtext("name") or "").strip() for element in objects]
+            names = [composed(element.findtext("name") or "").strip() for element in objects]
             tags[entry.id] = tuple(dict.fromkeys(names))
         except FileNotFoundError:
             listing.error(

@@ -1,0 +1,251 @@
+"""Images of the folder layout: as a table names them, or as they lie in folders."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weaktr.data.class_words import composed
+from weaktr.data.readers.find_files import FileFinder, without_suffix
+from weaktr.data.readers.listing import Problem
+from weaktr.data.readers.splits import split_folders, split_named
+from weaktr.data.readers.tags import TagRow, parse_tags
+from weaktr.errors import UserError
+
+_NO_TAGS = frozenset({"images", "image", "imgs", "img", "jpegimages", "photos", "pictures"})
+"""Folders that hold images in other layouts; no tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderImage:
+    """An image below the root, and what is said about it (`None`: nothing)."""
+
+    file: str
+    tags: tuple[str, ...] | None
+    split: str | None
+    mask: str | None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where images and masks lie below a root.
+
+    Attributes:
+        finder: All files below the root.
+        images: Folder of the images with a slash, or nothing.
+        masks: Folder of the masks with a slash.
+    """
+
+    finder: FileFinder
+    images: str
+    masks: str
+
+    @classmethod
+    def of(cls, finder: FileFinder) -> "Places":
+        """The folders `images` and `masks` of a root, in whatever capitals.
+
+        Raises:
+            UserError: If one is there in two spellings.
+        """
+        tops = sorted({file.split("/")[0] for file in finder.files if "/" in file})
+        images, masks = (_only(finder.root, tops, name) for name in ("images", "masks"))
+        return cls(finder, f"{images}/" if images else "", f"{masks or 'masks'}/")
+
+    def is_mask(self, file: str) -> bool:
+        """Whether it lies in the folder of the masks."""
+        return file.startswith(self.masks)
+
+    def mask_beside(self, image: str) -> str | None:
+        """The mask that has the image's path below `images` (or below the root)."""
+        return self.finder.find(self.masks + without_suffix(image.removeprefix(self.images)))
+
+
+def _only(root: Path, tops: Sequence[str], name: str) -> str | None:
+    found = [top for top in tops if top.casefold() == name]
+    if len(found) > 1:
+        raise UserError(f"{root} has the folders {' and '.join(found)}; merge or rename one.")
+    return found[0] if found else None
+
+
+def images_of_table(
+    places: Places,
+    rows: Sequence[TagRow],
+    table: Path,
+    splits: Mapping[str, str],
+    problems: list[Problem],
+) -> list[FolderImage]:
+    """Images that a table names; what cannot be used is noted as a problem."""
+    finder = places.finder
+    images: dict[str, FolderImage] = {}
+    has_splits = any(row.split for row in rows)
+    renamed: Counter[tuple[str, str]] = Counter()
+
+    def error(kind: str, row: TagRow, text: str) -> None:
+        problems.append(Problem("error", kind, f"{table} line {row.line} {text}"))
+
+    for row in rows:
+        try:
+            file = finder.find(row.image, ("", places.images))
+            mask = None
+            if row.mask:
+                mask = finder.find(row.mask, (places.masks, "", places.images))
+            elif row.mask is None and file is not None:
+                mask = places.mask_beside(file)
+        except UserError as ambiguity:
+            error("duplicate-id", row, f"is ambiguous: {ambiguity}")
+            continue
+        if file is None:
+            kind = finder.find_unread(row.image, ("", places.images))
+            error(
+                "missing-image",
+                row,
+                f"names a {kind} picture, which is not read; convert it to JPEG or PNG. Got: "
+                f"{row.image!r}."
+                if kind
+                else f"names an image that is not below {finder.root} (JPEG, PNG, WebP, BMP or "
+                f"TIFF); add it or remove the line. Got: {row.image!r}.",
+            )
+            continue
+        if row.mask and mask in (None, file):
+            mask = None
+            error(
+                "missing-mask",
+                row,
+                f"names a mask that is not below {finder.root}; add it or leave the cell empty. "
+                f"Got: {row.mask!r}.",
+            )
+        split = split_named(row.split, splits) if row.split else None
+        if file in images:
+            error(
+                "duplicate-id",
+                row,
+                f"names an image a second time; merge the rows. Got: {row.image!r}.",
+            )
+            if row.split and split != images[file].split:
+                error(
+                    "two-splits",
+                    row,
+                    f"puts an image into a second split; keep one. Got: {row.image!r} in "
+                    f"{row.split!r}.",
+                )
+            continue
+        if has_splits and split is None:
+            error(
+                "unknown-split",
+                row,
+                f"has a split that is none of {', '.join(splits)}; mend it, or "
+                f"set dataset.train_split and dataset.val_split. Got: {row.split!r}.",
+            )
+            continue
+        if row.split and split and row.split not in splits:
+            renamed[row.split, split] += 1
+        images[file] = FolderImage(file, row.tags, split, mask)
+    for (name, split), number in renamed.items():
+        text = f"{table} has the split {name!r}, taken for {split}, in {number} rows."
+        problems.append(Problem("warning", "split-name", text))
+    _count_unnamed(places, rows, images, table, problems)
+    return list(images.values())
+
+
+def _count_unnamed(
+    places: Places,
+    rows: Sequence[TagRow],
+    images: Mapping[str, FolderImage],
+    table: Path,
+    problems: list[Problem],
+) -> None:
+    """Images without a row, and masks without an image."""
+    finder = places.finder
+    masks = {image.mask for image in images.values() if image.mask}
+    named = {finder.find(row.mask, (places.masks, "", places.images)) for row in rows if row.mask}
+    left = [
+        file
+        for file in finder.files
+        if file not in images and file not in masks and file not in named
+    ]
+    if spare := [file for file in left if not places.is_mask(file)]:
+        text = f"{table} has no row for {_some(spare)}, which stay out; add rows to use them."
+        problems.append(Problem("warning", "no-row", text))
+    _count_spare_masks(places, [file for file in left if places.is_mask(file)], problems)
+
+
+def _count_spare_masks(places: Places, spare: Sequence[str], problems: list[Problem]) -> None:
+    if spare:
+        text = (
+            f"{_some(spare, 'mask')} of {places.finder.root} belong to no image, and are not used; "
+            "a mask has its image's path and name."
+        )
+        problems.append(Problem("warning", "spare-mask", text))
+
+
+def images_of_tree(
+    places: Places, splits: Mapping[str, str], problems: list[Problem], notes: list[str]
+) -> list[FolderImage]:
+    """Images in one sub-folder per tag (a folder called `cat, dog` gives two).
+
+    Raises:
+        UserError: If folders are no tags, or two mean one split.
+    """
+    finder, base = places.finder, places.images
+    files = [
+        file.removeprefix(base)
+        for file in finder.files
+        if file.startswith(base) and not places.is_mask(file)
+    ]
+    outside = [f for f in finder.files if not f.startswith(base) and not places.is_mask(f)]
+    if outside:
+        text = f"{_some(outside)} of {finder.root} outside of {base} stay out; move them there."
+        problems.append(Problem("warning", "outside", text))
+    tops = dict.fromkeys(file.split("/")[0] for file in files if "/" in file)
+    of_folder = split_folders(tops, splits, where=str(finder.root / base))
+    if of_folder is None:
+        for name in tops:
+            if split_named(name, splits):
+                notes.append(
+                    f"The folder {name} is taken for the tag {name!r}, as the others are no splits."
+                )
+    else:
+        for name, meant in of_folder.items():
+            if name not in splits:
+                notes.append(f"The folder {name} is taken for the split {meant}.")
+    images = []
+    for file in files:
+        *folders, _ = file.split("/")
+        split: str | None = None
+        if of_folder is not None:
+            split = of_folder.get(folders.pop(0)) if folders else None
+            if split is None:
+                problems.append(
+                    Problem(
+                        "error",
+                        "unknown-split",
+                        f"{finder.path(base + file)} lies outside the folders of the splits; move "
+                        "it into one.",
+                    )
+                )
+                continue
+        tags = parse_tags(folders[0]) if folders else (None if split == "test" else ())
+        images.append(FolderImage(base + file, tags, split, places.mask_beside(base + file)))
+    _refuse_no_tags(finder.root, images)
+    used = {image.mask for image in images}
+    _count_spare_masks(
+        places, [f for f in finder.files if places.is_mask(f) and f not in used], problems
+    )
+    return images
+
+
+def _refuse_no_tags(root: Path, images: Sequence[FolderImage]) -> None:
+    """Folders called `images` below those of splits are another layout."""
+    tags = {tag for image in images for tag in image.tags or ()}
+    if tags and all(composed(tag).casefold() in _NO_TAGS for tag in tags):
+        raise UserError(
+            f"{root} has its images in folders called {', '.join(sorted(tags))}, which is no tag; "
+            "write a tags.csv with the columns image,tags, or put images into one sub-folder per "
+            "tag."
+        )
+
+
+def _some(names: Sequence[str], what: str = "image") -> str:
+    """`1 image (a)`; `7 images (a, b, c, ...)`."""
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} {what}{'s' * (len(names) > 1)} ({shown})"
