@@ -2,8 +2,10 @@
 
 import torch
 
+from stages.common.alone import alone_with_training
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CLASSES, MANIFEST, PREPARED
+from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.training import (
     checkpoint_for,
@@ -38,17 +40,20 @@ def run(context: Context) -> Result:
     )
     epochs = params.epochs + params.cooldown_epochs
     checkpoint = checkpoint_for(context, STAGE.name, [MANIFEST, CLASSES, *weights])
-    history = train(
-        model,
-        TagDataset(training, transform, seed=seed),
-        lambda logits, targets: cam_losses(logits, targets).named(),
-        cam_optimizer(model, params),
-        lambda steps: cam_schedule(params, steps),
-        training_settings(context, params, epochs=epochs),
-        checkpoint=checkpoint,
-        score=selection_score(params, manifest, PREPARED),
-        on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
-    )
+    with alone_with_training(checkpoint):
+        history = train(
+            model,
+            TagDataset(training, transform, seed=seed),
+            lambda logits, targets: cam_losses(logits, targets).named(),
+            cam_optimizer(model, params),
+            lambda steps: cam_schedule(params, steps),
+            training_settings(context, params, epochs=epochs),
+            checkpoint=checkpoint,
+            stop=context.stop,
+            score=selection_score(params, manifest, PREPARED),
+            on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
+            name_of=lambda index: training.records[index].id,
+        )
     tag_map = {
         split: tag_average_precision(model, part, params.input_size)
         for split in ("train", "val")
@@ -60,7 +65,7 @@ def run(context: Context) -> Result:
     details = {"tag_map": tag_map, "selected_with_masks": params.select == "seed_miou"}
     write_json(context.reports / "details.json", details)
     save_model(model, CAM_MODEL, classes=manifest.classes)
-    checkpoint.path.unlink(missing_ok=True)
+    note_outputs(context.checkpoints, STAGE.name, [checkpoint.stem], STAGE.writes)
     context.artifacts.append(CAM_MODEL)
     return Result(
         made=f"{counted(epochs, 'epoch')} on {counted(len(training), 'image')}",

@@ -1,14 +1,15 @@
 """Trains the segmenter on pseudo-labels, or on what else `decoder.labels_from` names."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from stages.common.alone import alone_with_training
 from stages.common.label_source import label_source
 from stages.common.paths import CLASSES, MANIFEST, PREPARED, SEGMENTER
+from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.training import (
     checkpoint_for,
@@ -47,20 +48,22 @@ def run(context: Context) -> Result:
     training = Manifest.load(PREPARED).require_split("train")
     labels = Path(params.labels_from)
     history: list[dict[str, float]] = []
-    kept: list[Path] = []
+    stems: list[str] = []
     for _ in range(params.rounds - 1):
         maps, checkpoint = load_label_maps(labels), checkpoint_of(context, labels)
-        finished = checkpoint.path.with_suffix("")
-        if not finished.is_dir():
-            model, curves = train_round(context, training, maps, checkpoint, len(history))
-            with replace_dir(finished) as folder:
-                relabel(model, training, params, folder)
-                write_curves(folder / CURVES, curves)
+        finished = checkpoint.folder / checkpoint.stem
+        with alone_with_training(checkpoint):
+            if not finished.is_dir():
+                model, curves = train_round(context, training, maps, checkpoint, len(history))
+                with replace_dir(finished) as folder:
+                    relabel(model, training, params, folder)
+                    write_curves(folder / CURVES, curves)
         history += read_curves(finished / CURVES)
         labels = finished
-        kept += [checkpoint.path, finished]
+        stems.append(checkpoint.stem)
     maps, checkpoint = load_label_maps(labels), checkpoint_of(context, labels)
-    model, curves = train_round(context, training, maps, checkpoint, len(history))
+    with alone_with_training(checkpoint):
+        model, curves = train_round(context, training, maps, checkpoint, len(history))
     history += curves
 
     write_curves(context.reports / CURVES, history)
@@ -72,8 +75,8 @@ def run(context: Context) -> Result:
     }
     write_json(context.reports / "details.json", details)
     save_model(model, SEGMENTER, classes=training.classes)
-    for path in (*kept, checkpoint.path):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    stems.append(checkpoint.stem)
+    note_outputs(context.checkpoints, STAGE.name, stems, STAGE.writes)
     context.artifacts.append(SEGMENTER)
     return Result(
         made=f"{counted(len(history), 'epoch')} on {counted(len(training), 'image')}",
@@ -123,7 +126,9 @@ def train_round(
         lambda steps: decoder_schedule(params, steps),
         training_settings(context, params, epochs=params.epochs),
         checkpoint=checkpoint,
+        stop=context.stop,
         on_epoch=lambda epoch, values: context.log_epoch(counted_on(values), all_epochs),
+        name_of=lambda index: training.records[index].id,
     )
     return model, [counted_on(values) for values in history]
 

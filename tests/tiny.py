@@ -1,6 +1,7 @@
 """The whole pipeline at the smallest scale: a few generated images and a two-layer ViT."""
 
 import copy
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from stages.common.runner import stage_named
 from stages.common.stage import Context
 from weaktr.config.load import parse_params
+from weaktr.files import digest_value
 
 BACKBONE = {
     "name": "vit_tiny_patch16_224",
@@ -74,10 +76,16 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
 
 
 def run_stages(params: dict[str, Any], stages: Iterable[str] = CHAIN, device: str = "cpu") -> None:
-    """Runs stages in this process, in the working directory, untracked."""
+    """Runs stages in this process, in the working directory, untracked, as if DVC recorded each."""
     for name in stages:
-        reports = Path("reports") / name
-        stage_named(name).run(Context(params=parse_params(params), device=device, reports=reports))
+        context = Context(
+            params=parse_params(params),
+            device=device,
+            reports=Path("reports") / name,
+            fingerprint=digest_value(params),
+        )
+        stage_named(name).run(context)
+        shutil.rmtree(context.checkpoints, ignore_errors=True)
 
 
 def contents(*places: str) -> dict[str, bytes]:

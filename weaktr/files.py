@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,26 @@ from typing import Any
 from weaktr.errors import UserError
 
 
-def _temporary(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
     """A hidden sibling of `path`: on the same file system, so that a rename is atomic.
 
     The name is fixed: what a killed process left behind is overwritten by the next one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.tmp")
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Renames a complete file, once its bytes are on the disk: also a power cut leaves it whole."""
+    with temporary.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @contextmanager
@@ -30,10 +44,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
             untouched until the new one is complete.
     """
     path = Path(path)
-    temporary = _temporary(path)
+    temporary = temporary_beside(path)
     try:
         yield temporary
-        temporary.replace(path)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -50,7 +64,7 @@ def replace_dir(path: str | Path) -> Iterator[Path]:
     path = Path(path).resolve()
     if path.is_file():
         raise UserError(f"{path} is a file where a folder is to be made; move it away.")
-    temporary = _temporary(path)
+    temporary = temporary_beside(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:

@@ -12,6 +12,7 @@ import psutil
 from stages.common.code_digest import code_digest
 from stages.common.label_source import label_source
 from stages.common.paths import PREPARED, REPORTS, SEGMENTER
+from stages.common.signals import dvc_process
 from stages.common.stage import Stage
 from stages.common.terminal import duration
 from weaktr.config.params import Params
@@ -71,15 +72,7 @@ def stage_tags(stage: Stage, params: Params) -> dict[str, str]:
 
 def invocation() -> str:
     """Names the `dvc` process that this one runs under, or else this process."""
-    own = psutil.Process()
-    for process in (*own.parents(), own):
-        try:
-            is_dvc = any(Path(part).name == "dvc" for part in process.cmdline()[:3])
-        except psutil.Error:
-            continue
-        if is_dvc:
-            own = process
-            break
+    own = dvc_process() or psutil.Process()
     return f"{own.pid}-{own.create_time():.0f}"
 
 

@@ -6,8 +6,6 @@ code reruns nothing.
 
 import importlib
 import os
-import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,15 +13,20 @@ from pathlib import Path
 
 import typer
 
+from stages.common.alone import alone_with_stage
 from stages.common.code_digest import code_digest, forget_sources
-from stages.common.paths import REPORTS
+from stages.common.paths import CHECKPOINTS, REPORTS
+from stages.common.recorded import forget_recorded
+from stages.common.signals import signal_name, stopped_by_signals, stopped_with_dvc
 from stages.common.stage import Context, Result, Stage
 from stages.common.terminal import EpochLines, result_line
 from weaktr.config.load import load_params
 from weaktr.config.params import Params
 from weaktr.device import choose_device, set_threads
 from weaktr.errors import UserError
+from weaktr.experiments.store import project_root
 from weaktr.files import digest_value, read_json
+from weaktr.stopping import Stop, Stopped
 
 CODE = Path("code.json")
 LAST = "evaluate"
@@ -49,7 +52,8 @@ def run_stage(
         track: Whether to write an MLflow run.
     """
     begun = time.monotonic()
-    with _exit_on_sigterm():
+    stop = Stop()
+    with _stoppable(stage, stop), alone_with_stage(stage.name, CHECKPOINTS):
         params = load_params(params_file)
         set_threads(params.runtime.threads)
         if device is None:
@@ -59,7 +63,8 @@ def run_stage(
         _refuse_stale_digest(stage)
         _refuse_absent_weights(stage, params)
         run = _tracked if track and stage.tracked else _untracked
-        result = run(stage, params, chosen)
+        forget_recorded(project_root() / CHECKPOINTS)
+        result = run(stage, params, chosen, stop)
         _refuse_changes(stage, params, params_file)
     typer.echo(result_line(stage.name, result, time.monotonic() - begun))
 
@@ -122,11 +127,11 @@ def _refuse_changes(stage: Stage, params: Params, params_file: Path) -> None:
         )
 
 
-def _untracked(stage: Stage, params: Params, device: str) -> Result:
-    return stage.run(_context(stage, params, device))
+def _untracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result:
+    return stage.run(_context(stage, params, device, stop))
 
 
-def _tracked(stage: Stage, params: Params, device: str) -> Result:
+def _tracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result:
     """Runs a stage with an MLflow run around it, and after the last one writes the result's."""
     from stages.common.results import INVOCATION, invocation, record_result, stage_tags
     from weaktr.experiments.tracking import start_run
@@ -137,7 +142,7 @@ def _tracked(stage: Stage, params: Params, device: str) -> Result:
         f"{params.runtime.experiment}-stages", stage.name, tags, system_metrics=True
     ) as record:
         record.log_params({section: plain[section] for section in stage.sections})
-        context = _context(stage, params, device, log=record.log_metrics)
+        context = _context(stage, params, device, stop, log=record.log_metrics)
         result = stage.run(context)
         with _only_warning():
             record.log_artifacts(context.reports, *context.artifacts)
@@ -163,7 +168,7 @@ def _only_warning() -> Iterator[None]:
         )
 
 
-def _context(stage: Stage, params: Params, device: str, log: object = None) -> Context:
+def _context(stage: Stage, params: Params, device: str, stop: Stop, log: object = None) -> Context:
     """What the stage is given; every epoch is said on the terminal, tracked or not."""
     plain = params.model_dump(mode="json")
     lines = EpochLines(stage.name)
@@ -185,14 +190,22 @@ def _context(stage: Stage, params: Params, device: str, log: object = None) -> C
             }
         ),
         log_epoch=log_epoch,
+        checkpoints=project_root() / CHECKPOINTS,
+        stop=stop,
+        say=typer.echo,
     )
 
 
 @contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Lets a job that a cluster takes back close its run and remove what is half-written."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def _stoppable(stage: Stage, stop: Stop) -> Iterator[None]:
+    """Lets signals, and the end of `dvc`, stop a stage, and says what stopped it."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with stopped_by_signals(stop), stopped_with_dvc():
+            yield
+    except Stopped as stopped:
+        typer.echo(
+            f"{stage.name} was stopped by {signal_name(stopped.code)}; run the same again: a "
+            "training goes on from its checkpoint.",
+            err=True,
+        )
+        raise

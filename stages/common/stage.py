@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages.common.paths import CHECKPOINTS
+from weaktr.stopping import Stop
+
 if TYPE_CHECKING:  # Else a change of any section's code would rerun every stage.
     from weaktr.config.params import Params
 
@@ -23,6 +26,9 @@ class Context:
         reports: Folder for this stage's metrics, curves and pictures.
         fingerprint: Digest of the params and the code that the outputs depend on.
         log_epoch: A trainer tells it the curves of each epoch, and how many epochs there will be.
+        checkpoints: Folder of what killed trainings go on from.
+        stop: Asks a trainer to save, or to save and leave.
+        say: Is told what a person should know while the stage runs.
         artifacts: The stage adds files and folders that are worth keeping with its run.
     """
 
@@ -31,6 +37,9 @@ class Context:
     reports: Path
     fingerprint: str = ""
     log_epoch: Callable[[Mapping[str, float], int], None] = _nowhere
+    checkpoints: Path = CHECKPOINTS
+    stop: Stop = field(default_factory=Stop)
+    say: Callable[[str], None] = print
     artifacts: list[Path] = field(default_factory=list)
 
 

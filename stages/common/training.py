@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stages.common.paths import CHECKPOINTS, PRETRAINED
+from stages.common.paths import PRETRAINED
 from stages.common.stage import Context
 from weaktr.config.backbone import BackboneParams
 from weaktr.errors import UserError
@@ -62,10 +62,11 @@ def checkpoint_for(context: Context, name: str, inputs: Sequence[Path]) -> Check
         inputs: Files and folders whose content the training depends on.
     """
     return Checkpoint(
-        folder=CHECKPOINTS,
+        folder=context.checkpoints,
         name=name,
         fingerprint=digest_value([context.fingerprint, digest_files(inputs)])[:16],
-        every=context.params.runtime.checkpoint_epochs,
+        minutes=context.params.runtime.checkpoint_minutes,
+        say=context.say,
     )
 
 

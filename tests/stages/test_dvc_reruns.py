@@ -20,7 +20,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def test_a_change_reruns_what_it_can_change_and_nothing_else(repository: Repository) -> None:
     assert repository.stages_run() == []
     for section, key, value, stages in (
-        ("runtime", "checkpoint_epochs", 2, 0),
+        ("runtime", "checkpoint_minutes", 1.5, 0),
         ("evaluation", "flip", False, 1),
         ("decoder", "lr", 0.02, 2),
         ("labels", "background_score", 0.3, 3),

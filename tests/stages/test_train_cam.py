@@ -10,6 +10,7 @@ from stages.common.stage import Context
 from tests.tiny import contents, tiny_params, write_params
 from weaktr.config.load import parse_params
 from weaktr.errors import UserError
+from weaktr.stopping import Stop, Stopped
 
 pytestmark = pytest.mark.slow
 
@@ -18,20 +19,21 @@ def test_a_killed_training_goes_on_from_its_checkpoint(workspace: Path) -> None:
     before = contents("models/cam", "reports/train_cam")
     shutil.rmtree("models/cam")
 
-    def die_in_epoch_two(values: Mapping[str, float], epochs: int) -> None:
-        if values["epoch"] == 2:
-            raise KeyboardInterrupt
+    def stop_after_epoch_one(values: Mapping[str, float], epochs: int) -> None:
+        stop.ask(143)
 
+    stop = Stop()
     context = Context(
         params=parse_params(tiny_params()),
         device="cpu",
         reports=Path("reports/train_cam"),
-        log_epoch=die_in_epoch_two,
+        log_epoch=stop_after_epoch_one,
+        stop=stop,
     )
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         train_cam.run(context)
     assert not Path("models/cam").exists()
-    assert len(list(Path("checkpoints").iterdir())) == 1
+    assert len(list(Path("checkpoints").glob("train_cam-*.pt"))) == 1
     trained: list[float] = []
     context = Context(
         params=context.params,
@@ -42,7 +44,11 @@ def test_a_killed_training_goes_on_from_its_checkpoint(workspace: Path) -> None:
     train_cam.run(context)
     assert trained == [2], "the first epoch must not be trained again"
     assert contents("models/cam", "reports/train_cam") == before
-    assert list(Path("checkpoints").iterdir()) == []
+    for path in ("models/cam", "reports/train_cam"):
+        shutil.rmtree(path)
+    train_cam.run(context)
+    assert trained == [2], "what is trained is there until DVC has recorded it"
+    assert contents("models/cam", "reports/train_cam") == before
 
 
 def test_weights_out_of_reach_stop_it_at_once_and_those_of_the_segmenter_are_named(

@@ -13,6 +13,7 @@ from weaktr.data.masks import read_mask
 
 pytestmark = pytest.mark.slow
 
+
 TWO_ROUNDS = tiny_params(decoder__rounds=2, decoder__epochs=2, decoder__relabel_scales=[1.0, 1.5])
 
 
@@ -39,7 +40,6 @@ def test_second_round_learns_from_the_first_ones_predictions(
     metrics = json.loads(Path("reports/train_decoder/details.json").read_text())
     assert metrics["rounds"] == 2
     assert metrics["epochs"] == 4
-    assert not list(Path("checkpoints").iterdir())
 
 
 def test_killed_in_the_second_round_it_goes_on_there_to_the_same_bytes(

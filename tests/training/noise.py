@@ -1,5 +1,6 @@
 """A training on noise that takes milliseconds."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from weaktr.stopping import Stop
 from weaktr.training.checkpoint import Checkpoint
 from weaktr.training.loop import TrainingSettings, train
 from weaktr.training.sampling import sample_seed
@@ -38,36 +40,50 @@ def run(
     model: nn.Module,
     epochs: int = 5,
     checkpoint: Checkpoint | None = None,
-    stop_after: int | None = None,
+    killed_in_step: int | None = None,
     score: Callable[[nn.Module], float] | None = None,
+    stop: Stop | None = None,
+    rate: float = 0.02,
+    on_step: Callable[[int], None] = lambda step: None,
     **options: Any,
 ) -> list[dict[str, float]]:
-    class Stopped(Exception):
+    """Trains; killed in a step, it leaves only what it has saved."""
+
+    class Killed(Exception):
         pass
 
-    def on_epoch(epoch: int, values: dict[str, float]) -> None:
-        if stop_after is not None and epoch > stop_after:
-            raise Stopped
+    steps = itertools.count()
+
+    def loss(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        step = next(steps)
+        if step == killed_in_step:
+            raise Killed
+        on_step(step)
+        return {"loss": (output - target).square().mean()}
 
     settings: dict[str, Any] = {"batch_size": 4, "seed": 3, **options}
     try:
         return train(
             model,
             Noise(),
-            lambda output, target: {"loss": (output - target).square().mean()},
+            loss,
             torch.optim.AdamW(model.parameters(), lr=1.0, weight_decay=0.01),
-            lambda steps: CosineSchedule(base_lr=0.02, epochs=epochs, steps_per_epoch=steps),
+            lambda steps: CosineSchedule(base_lr=rate, epochs=epochs, steps_per_epoch=steps),
             TrainingSettings(epochs=epochs, **settings),
             checkpoint=checkpoint,
             score=score,
-            on_epoch=on_epoch,
+            stop=stop,
         )
-    except Stopped:
+    except Killed:
         return []
 
 
-def checkpoint_in(folder: Path, fingerprint: str = "f", every: int = 1) -> Checkpoint:
-    return Checkpoint(folder=folder, name="t", fingerprint=fingerprint, every=every)
+def checkpoint_in(
+    folder: Path, fingerprint: str = "f", said: list[str] | None = None
+) -> Checkpoint:
+    """One that saves after every step."""
+    say = print if said is None else said.append
+    return Checkpoint(folder=folder, name="t", fingerprint=fingerprint, minutes=0, say=say)
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:

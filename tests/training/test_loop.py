@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -6,23 +7,78 @@ from torch import nn
 
 from tests.training.noise import Noise, checkpoint_in, network, run, same
 from weaktr.errors import UserError
+from weaktr.stopping import Stop, Stopped
 from weaktr.training.loop import TrainingSettings, train
+from weaktr.training.loss_watch import LossWatch
+from weaktr.training.sampling import EpochSampler
 from weaktr.training.schedules import CosineSchedule
 
 
-@pytest.mark.parametrize("every", [1, 2])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, every: int) -> None:
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("killed_in_step", [1, 2, 3, 7, 9])
+def test_a_run_killed_in_any_step_goes_on_to_the_same_bits(
+    tmp_path: Path, killed_in_step: int, accumulate: int
+) -> None:
     whole = network()
-    history = run(whole)
+    history = run(whole, epochs=10, accumulate=accumulate)
     part = network()
-    run(part, checkpoint=checkpoint_in(tmp_path, every=every), stop_after=2)
+    options: dict[str, Any] = {"epochs": 10, "accumulate": accumulate}
+    run(part, checkpoint=checkpoint_in(tmp_path), killed_in_step=killed_in_step, **options)
     assert not same(part, whole)
     torch.manual_seed(12345)
     resumed = network()
-    resumed_history = run(resumed, checkpoint=checkpoint_in(tmp_path, every=every))
+    resumed_history = run(resumed, checkpoint=checkpoint_in(tmp_path), **options)
     assert same(resumed, whole)
     assert resumed_history == history
-    assert [values["epoch"] for values in history] == [1, 2, 3, 4, 5]
+    assert [values["epoch"] for values in history] == list(range(1, 11))
+
+
+def test_a_stop_ends_the_step_saves_and_leaves(tmp_path: Path) -> None:
+    whole, part = network(), network()
+    run(whole)
+    stop, said = Stop(), list[str]()
+    slow = checkpoint_in(tmp_path, said=said)
+    slow.minutes = 60
+    with pytest.raises(Stopped, match="143"):
+        run(
+            part,
+            checkpoint=slow,
+            stop=stop,
+            on_step=lambda step: stop.ask(143) if step == 4 else None,
+        )
+    assert said == ["t stopped after epoch 1 of 5 and step 2 of 3"]
+    assert not same(part, whole)
+    resumed = network()
+    run(resumed, checkpoint=checkpoint_in(tmp_path))
+    assert same(resumed, whole)
+
+
+def test_asked_twice_within_a_step_it_leaves_at_once(tmp_path: Path) -> None:
+    stop, slow = Stop(), checkpoint_in(tmp_path)
+    slow.minutes = 60
+
+    def twice(step: int) -> None:
+        stop.ask(130)
+        stop.ask(130)
+
+    with pytest.raises(SystemExit, match="130") as caught:
+        run(network(), checkpoint=slow, stop=stop, on_step=twice)
+    assert not isinstance(caught.value, Stopped)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_is_written_when_it_is_asked_for(tmp_path: Path) -> None:
+    stop, slow = Stop(), checkpoint_in(tmp_path)
+    slow.minutes = 60
+    seen: list[int] = []
+
+    def ask(step: int) -> None:
+        stop.wants_save |= step == 3
+        seen.append(len(list(tmp_path.iterdir())))
+
+    run(network(), checkpoint=slow, stop=stop, on_step=ask)
+    assert seen[:5] == [0, 0, 0, 0, 1]
+    assert not stop.wants_save
 
 
 def test_the_best_epoch_wins_and_is_not_lost_by_resuming(tmp_path: Path) -> None:
@@ -35,12 +91,29 @@ def test_the_best_epoch_wins_and_is_not_lost_by_resuming(tmp_path: Path) -> None
         kept[value] = {k: v.clone() for k, v in model.state_dict().items()}
         return value
 
-    run(network(), checkpoint=checkpoint_in(tmp_path), stop_after=2, score=score)
+    run(network(), checkpoint=checkpoint_in(tmp_path), killed_in_step=7, score=score)
     scores = iter([2.0, 3.0, 4.0])
     model = network()
     history = run(model, checkpoint=checkpoint_in(tmp_path), score=score)
     assert [values["score"] for values in history] == [1.0, 9.0, 2.0, 3.0, 4.0]
     assert all(torch.equal(v, kept[9.0][k]) for k, v in model.state_dict().items())
+
+
+def test_stopped_while_an_epoch_is_scored_its_steps_are_kept(tmp_path: Path) -> None:
+    stop, slow = Stop(), checkpoint_in(tmp_path)
+    slow.minutes = 60
+
+    def score(model: nn.Module) -> float:
+        stop.ask(129)
+        return 0.0
+
+    with pytest.raises(Stopped, match="129"):
+        run(network(), checkpoint=slow, stop=stop, score=score)
+    whole, resumed = network(), network()
+    history = run(whole, score=lambda model: 0.0)
+    again = run(resumed, checkpoint=checkpoint_in(tmp_path), score=lambda model: 0.0)
+    assert again == history
+    assert same(resumed, whole)
 
 
 def test_accumulated_batches_make_the_step_of_a_large_one() -> None:
@@ -83,12 +156,42 @@ def test_rates_follow_the_schedule_and_group_scales() -> None:
     assert rates == [schedule.lr_at(last_step, 0.1), schedule.lr_at(last_step, 1.0)]
 
 
-def test_a_loss_that_is_not_finite_is_one_sentence() -> None:
+def test_a_loss_that_is_not_finite_is_named_at_its_step(tmp_path: Path) -> None:
+    stop, slow = Stop(), checkpoint_in(tmp_path)
+    slow.minutes = 60
     model = network()
-    with torch.no_grad():
-        next(model.parameters()).fill_(float("nan"))
-    with pytest.raises(UserError, match="the loss became nan in epoch 1; lower the learning rate"):
-        run(model)
+
+    def spoil(step: int) -> None:
+        stop.wants_save = step == 3
+        if step == 4:
+            with torch.no_grad():
+                next(model.parameters()).fill_(float("nan"))
+
+    with pytest.raises(UserError) as caught:
+        run(model, checkpoint=slow, stop=stop, on_step=spoil)
+    order = EpochSampler(12, seed=3).order(1)
+    samples = ", ".join(map(str, order[8:]))
+    assert f"step 3 of epoch 2, learning rate 0.015, samples {samples}; lower" in str(caught.value)
+    assert checkpoint_in(tmp_path).files()[0].name.startswith("t-f-e00001-s00000001")
+
+
+def test_what_the_last_step_did_is_looked_at() -> None:
+    """Weights may still be finite, and the network's output not."""
+    with pytest.raises(UserError, match="the loss after the last step is (nan|inf)"):
+        run(network(), epochs=1, batch_size=12, rate=1e30)
+
+
+def test_a_score_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(UserError, match="the score of epoch 1 is nan"):
+        run(network(), score=lambda model: float("nan"))
+
+
+def test_a_device_that_is_asked_seldom_keeps_the_first_bad_step() -> None:
+    watch = LossWatch(every=50, describe=lambda step: f"step {step}")
+    for step, value in enumerate([1.0, 2.0, float("inf"), float("nan"), 1.0], start=1):
+        watch.see(step, torch.tensor(value))
+    with pytest.raises(UserError, match="any more: step 3; lower"):
+        watch.check()
 
 
 def test_workers_do_not_change_the_result() -> None:

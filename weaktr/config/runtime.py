@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weaktr.config.values import Count, CountOrZero, Flag, Section
+from weaktr.config.values import CountOrZero, Flag, NonNegative, Section
 
 
 class RuntimeParams(Section):
@@ -16,8 +16,8 @@ class RuntimeParams(Section):
     """Loader processes; 0 loads in the main process."""
     threads: CountOrZero = 0
     """CPU threads of torch; 0: as many as there are cores."""
-    checkpoint_epochs: Count = 1
-    """A checkpoint to resume from every so many epochs."""
+    checkpoint_minutes: NonNegative = 2.0
+    """A checkpoint to resume from every so many minutes; 0: after every step."""
     activation_checkpointing: Flag = False
     """Recompute activations in the backward pass: less memory, more time."""
     experiment: Annotated[str, Field(pattern=r"^[^/\\:]+$")] = "weaktr"

@@ -1,7 +1,8 @@
 """The one training loop, for the CAM network and for the segmenter."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,12 +13,19 @@ from torch.utils.data import Dataset
 
 from weaktr.errors import UserError
 from weaktr.progress import track
+from weaktr.stopping import Stop, Stopped
 from weaktr.training.checkpoint import Checkpoint, Progress
+from weaktr.training.loss_watch import LossWatch
 from weaktr.training.sampling import EpochSampler, sample_seed, training_loader
 from weaktr.training.schedules import Schedule
 
 Batch = tuple[Tensor, Tensor]
 Losses = Mapping[str, Tensor]
+
+LOOK_EVERY = 50
+"""Steps after which a GPU is asked whether all losses were finite."""
+NAMED = 8
+"""Samples of a step that a message names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +60,15 @@ def train(
     settings: TrainingSettings,
     *,
     checkpoint: Checkpoint | None = None,
+    stop: Stop | None = None,
     score: Callable[[nn.Module], float] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, values: None,
+    name_of: Callable[[int], str] = str,
 ) -> list[dict[str, float]]:
     """Trains in place and returns the curves.
 
-    Every random draw comes from (seed, epoch, sample) or (seed, epoch): on a CPU, a run that was
-    killed and resumed ends with the same bits as one that was not.
+    Every random draw comes from (seed, epoch, sample) or (seed, step): on a CPU, a run that was
+    stopped at any moment and resumed ends with the same bits as one that was not.
 
     Args:
         model: Trained in place, on the device where it is. If `score` is given it ends with the
@@ -70,15 +80,19 @@ def train(
         schedule: From the number of optimiser steps per epoch to the schedule. A parameter group's
             rate is multiplied by its `lr_scale`, if it has one.
         settings: Length, batches, precision, seed.
-        checkpoint: Resumes from there if it exists, and saves there.
+        checkpoint: Resumes from there if it exists, and saves there, also when all is done.
+        stop: Asks from outside to save, or to save and leave.
         score: Called after each epoch with the model in evaluation mode; the highest wins.
         on_epoch: Called with the epoch's number, from 1, and its curves.
+        name_of: From the index of a sample to its name, for messages.
 
     Returns:
         One mapping per epoch: `epoch`, `lr`, the mean of each named loss, and `score`.
 
     Raises:
-        UserError: If the loss stops being a finite number, or the checkpoint cannot be used.
+        UserError: If the loss, the score or a weight stops being a finite number, or checkpoints
+            cannot be kept.
+        Stopped: If `stop` was asked to leave; a checkpoint was written.
     """
     device = next(model.parameters()).device
     sampler = EpochSampler(len(dataset), seed=settings.seed)  # type: ignore[arg-type]
@@ -91,44 +105,94 @@ def train(
     )
     accumulate = min(settings.accumulate, len(loader))
     steps = len(loader) // accumulate
+    samples = accumulate * settings.batch_size
     rates = schedule(steps)
+    stop = stop or Stop()
     progress = checkpoint.resume(model, optimizer) if checkpoint else Progress()
+    progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
+    if checkpoint is not None and (progress.epoch or progress.step):
+        checkpoint.say(f"{checkpoint.name} goes on after {_reached(progress, steps, settings)}")
     forward = torch.compile(model) if settings.compile else model
     half = settings.precision == "bfloat16"
 
-    def batch_loss(batch: Batch) -> Losses:
+    def batch_loss(batch: Batch, network: Callable[[Tensor], Any] = forward) -> Losses:
         inputs, targets = (x.to(device, non_blocking=True) for x in batch)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            output = forward(inputs)
+            output = network(inputs)
         return loss(output, targets)
 
-    for epoch in range(progress.epoch, settings.epochs):
-        torch.manual_seed(sample_seed(settings.seed, epoch, "network"))  # dropout and drop path
-        sampler.epoch = epoch
-        model.train()
-        means = train_epoch(
-            track(loader, f"epoch {epoch + 1}/{settings.epochs}"),
-            batch_loss,
-            optimizer,
-            rates,
-            steps=range(epoch * steps, (epoch + 1) * steps),
-            accumulate=accumulate,
+    def describe(step: int) -> str:
+        epoch, place = divmod(step, steps)
+        names = [name_of(i) for i in sampler.order(epoch)[place * samples :][:samples]]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return (
+            f"step {place + 1} of epoch {epoch + 1}, learning rate {rates.lr_at(step):.3g}, "
+            f"samples {', '.join(names[:NAMED])}{more}"
         )
-        if not math.isfinite(means["loss"]):
-            raise UserError(
-                f"the loss became {means['loss']} in epoch {epoch + 1}; lower the learning rate or "
-                "use float32 precision."
-            )
-        values = {"epoch": float(epoch + 1), "lr": optimizer.param_groups[-1]["lr"], **means}
+
+    watch = LossWatch(every=1 if device.type == "cpu" else LOOK_EVERY, describe=describe)
+
+    def save(*, is_complete: bool = False) -> None:
+        watch.check()
+        stop.wants_save = False
+        if checkpoint is not None:
+            checkpoint.save(model, None if is_complete else optimizer, progress)
+
+    @contextmanager
+    def whole_step(step: int) -> Iterator[None]:
+        torch.manual_seed(sample_seed(settings.seed, step, "network"))  # dropout and drop path
+        with stop.held():
+            yield
+            progress.step += 1
+        if stop.wants_save or (checkpoint is not None and checkpoint.is_due()):
+            save()
+
+    def finish_epoch(values: dict[str, float]) -> None:
         if score is not None:
-            model.eval()
             values["score"] = score(model)
-            progress.keep_if_best(values["score"], model)
-        progress.history.append(values)
-        progress.epoch = epoch + 1
-        on_epoch(epoch + 1, values)
-        if checkpoint is not None and checkpoint.is_due(epoch + 1, settings.epochs):
-            checkpoint.save(model, optimizer, progress)
+            _require_finite(values["score"], f"the score of epoch {progress.epoch + 1}")
+        with stop.held():
+            if score is not None:
+                progress.keep_if_best(values["score"], model)
+            progress.history.append(values)
+            progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
+
+    try:
+        for epoch in range(progress.epoch, settings.epochs):
+            sampler.begin(epoch, skip=progress.step * samples)
+            model.train()
+            left = range(epoch * steps + progress.step, (epoch + 1) * steps)
+            title = f"epoch {epoch + 1}/{settings.epochs}"
+            train_epoch(
+                track(loader, title, total=len(left) * accumulate),
+                batch_loss,
+                optimizer,
+                rates,
+                steps=left,
+                accumulate=accumulate,
+                sums=progress.sums,
+                watch=watch,
+                whole_step=whole_step,
+            )
+            watch.check()
+            model.eval()
+            is_last = epoch + 1 == settings.epochs
+            if is_last:  # what the very last step did, no loss of the training has seen
+                sampler.begin(epoch)
+                with torch.no_grad():
+                    seen = batch_loss(next(iter(loader)), model)["loss"].item()
+                _require_finite(seen, "the loss after the last step")
+            means = {k: v.item() / (steps * accumulate) for k, v in progress.sums.items()}
+            lr = optimizer.param_groups[-1]["lr"]
+            finish_epoch({"epoch": float(epoch + 1), "lr": lr, **means})
+            if is_last:
+                save(is_complete=True)
+            on_epoch(epoch + 1, progress.history[-1])
+    except Stopped:
+        save()
+        if checkpoint is not None:
+            checkpoint.say(f"{checkpoint.name} stopped after {_reached(progress, steps, settings)}")
+        raise
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
     model.eval()
@@ -143,7 +207,10 @@ def train_epoch(
     *,
     steps: range,
     accumulate: int,
-) -> dict[str, float]:
+    sums: dict[str, Tensor],
+    watch: LossWatch,
+    whole_step: Callable[[int], AbstractContextManager[None]],
+) -> None:
     """Takes the optimiser steps of one epoch.
 
     Args:
@@ -153,20 +220,34 @@ def train_epoch(
         rates: Gives every step's learning rate.
         steps: Numbers of the steps, counted from the beginning of the training.
         accumulate: Batches per step.
-
-    Returns:
-        The mean of each named loss.
+        sums: The losses are added to these, on the device: reading them would wait for it.
+        watch: Sees the sum of `loss`.
+        whole_step: Around each step; given its number.
     """
     stream = iter(batches)
-    sums: dict[str, Tensor] = {}  # kept on the device: reading them would wait for it
     for step in steps:
-        for group in optimizer.param_groups:
-            group["lr"] = rates.lr_at(step, group.get("lr_scale", 1.0))
-        optimizer.zero_grad(set_to_none=True)
-        for batch in islice(stream, accumulate):
-            losses = batch_loss(batch)
-            (losses["loss"] / accumulate).backward()
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value.detach().float()
-        optimizer.step()
-    return {name: value.item() / (len(steps) * accumulate) for name, value in sums.items()}
+        with whole_step(step):
+            for group in optimizer.param_groups:
+                group["lr"] = rates.lr_at(step, group.get("lr_scale", 1.0))
+            optimizer.zero_grad(set_to_none=True)
+            for batch in islice(stream, accumulate):
+                losses = batch_loss(batch)
+                (losses["loss"] / accumulate).backward()
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value.detach().float()
+            watch.see(step, sums["loss"])
+            optimizer.step()
+
+
+def _require_finite(value: float, what: str) -> None:
+    if not math.isfinite(value):
+        raise UserError(
+            f"{what} is {value}, no finite number; lower the learning rate or use float32 "
+            "precision. Checkpoints stay as they were before."
+        )
+
+
+def _reached(progress: Progress, steps: int, settings: TrainingSettings) -> str:
+    """`epoch 3 of 8`, `epoch 3 of 8 and step 17 of 62`."""
+    within = f" and step {progress.step} of {steps}" if progress.step else ""
+    return f"epoch {progress.epoch} of {settings.epochs}{within}"

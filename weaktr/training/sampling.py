@@ -7,6 +7,7 @@ uninterrupted one.
 
 import hashlib
 import random
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,14 +48,23 @@ class EpochSampler(Sampler[Key]):
         self.length = length
         self.seed = seed
         self.epoch = 0
+        self.skipped = 0
+
+    def begin(self, epoch: int, *, skip: int = 0) -> None:
+        """Sets the epoch, and how many of its first samples were taken before a stop."""
+        self.epoch, self.skipped = epoch, skip
+
+    def order(self, epoch: int) -> list[int]:
+        """All indices, as an epoch takes them."""
+        generator = torch.Generator().manual_seed(sample_seed(self.seed, epoch, "order"))
+        order: list[int] = torch.randperm(self.length, generator=generator).tolist()
+        return order
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[Key]:
-        generator = torch.Generator().manual_seed(sample_seed(self.seed, self.epoch, "order"))
-        order = torch.randperm(self.length, generator=generator).tolist()
-        yield from ((self.epoch, index) for index in order)
+        yield from ((self.epoch, index) for index in self.order(self.epoch)[self.skipped :])
 
 
 def training_loader(
@@ -82,5 +92,13 @@ def training_loader(
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
         drop_last=len(sampler) >= batch_size,
+        worker_init_fn=_leave_signals_to_the_main_process,
         generator=torch.Generator(),  # else it draws from the network's, more or less with workers
     )
+
+
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    """A Ctrl-C reaches every process; the training is to end its step, and needs the batch."""
+    for name in ("SIGINT", "SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

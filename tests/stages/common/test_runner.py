@@ -13,6 +13,7 @@ from tests.tiny import tiny_params, write_params
 from weaktr.config.load import parse_params
 from weaktr.errors import UserError
 from weaktr.files import write_json
+from weaktr.stopping import Stop
 
 
 def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,12 +75,12 @@ def test_other_code_has_another_checkpoint(monkeypatch: pytest.MonkeyPatch) -> N
     """Else a killed training would go on with the epochs of the old code."""
     params = parse_params({})
     stage = stage_named("train_cam")
-    one = runner._context(stage, params, "cpu")
-    assert runner._context(stage, params, "cpu").fingerprint == one.fingerprint
-    seeded = runner._context(stage, parse_params({"seed": 1}), "cpu")
+    one = runner._context(stage, params, "cpu", Stop())
+    assert runner._context(stage, params, "cpu", Stop()).fingerprint == one.fingerprint
+    seeded = runner._context(stage, parse_params({"seed": 1}), "cpu", Stop())
     assert seeded.fingerprint != one.fingerprint
     monkeypatch.setattr(runner, "code_digest", lambda module: "edited")
-    assert runner._context(stage, params, "cpu").fingerprint != one.fingerprint
+    assert runner._context(stage, params, "cpu", Stop()).fingerprint != one.fingerprint
 
 
 def test_a_store_that_fails_at_the_end_undoes_nothing(

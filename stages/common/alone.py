@@ -1,0 +1,75 @@
+"""One process at a time: for a stage in a folder, and for a training, in whatever copy it runs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from weaktr.errors import UserError
+from weaktr.training.checkpoint import Checkpoint
+
+PATIENCE = 20.0
+"""Seconds for one that was told to stop, or the loaders of one that was killed, to be gone."""
+
+
+@contextmanager
+def alone_with_stage(name: str, folder: Path) -> Iterator[None]:
+    """Lets one process at a time run a stage in the working folder.
+
+    Args:
+        name: Of the stage.
+        folder: For the lock.
+
+    Raises:
+        UserError: If another one runs it.
+    """
+    with _locked(folder / f".{name}.lock", PATIENCE) as other:
+        if other is not None:
+            raise UserError(
+                f"another process ({other}) runs {name} in this folder; wait for it, or stop it "
+                f"(kill {other}): it saves what it has reached."
+            )
+        yield
+
+
+@contextmanager
+def alone_with_training(checkpoint: Checkpoint) -> Iterator[None]:
+    """Waits while another process, in another copy of the project, trains the very same.
+
+    Args:
+        checkpoint: Of the training; its folder is common to all copies.
+    """
+    lock = checkpoint.folder / f".{checkpoint.stem}.lock"
+    with _locked(lock, 0) as other:
+        if other is None:
+            yield
+            return
+    checkpoint.say(f"{checkpoint.name} waits for process {other}, which trains just the same")
+    with _locked(lock, -1):
+        yield
+
+
+@contextmanager
+def _locked(file: Path, timeout: float) -> Iterator[str | None]:
+    """Holds a lock; yields the process that holds it where it cannot be had in time."""
+    holder = file.with_suffix(".pid")
+    lock = FileLock(file, timeout=timeout)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        yield holder.read_text().strip() if holder.is_file() else "unknown"
+        return
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be made ({error.strerror or error}); check that {file.parent} is a "
+            "folder, its rights and the space left."
+        ) from None
+    try:
+        holder.write_text(str(os.getpid()))
+        yield None
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

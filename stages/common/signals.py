@@ -1,0 +1,99 @@
+"""What asks a running stage to stop: signals, and the end of the `dvc` that started it."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from weaktr.stopping import Stop
+
+LEAVE = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Save and leave with 130, 143 or 129."""
+SAVE = "SIGUSR1"
+"""Save and go on: what SLURM and others send as a warning."""
+
+
+@contextmanager
+def stopped_by_signals(stop: Stop) -> Iterator[None]:
+    """Turns signals into wishes while the block runs; those that are ignored stay so (`nohup`)."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        stop.ask(128 + number)
+
+    def save(number: int, frame: FrameType | None) -> None:
+        stop.wants_save = True
+
+    before = {}
+    for name in (*LEAVE, SAVE):
+        number = getattr(signal, name, None)  # Windows lacks some
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, save if name == SAVE else leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def signal_name(code: object) -> str:
+    """`SIGTERM` of the exit code 143."""
+    try:
+        return signal.Signals(int(str(code)) - 128).name
+    except ValueError:
+        return f"code {code}"
+
+
+def dvc_process() -> psutil.Process | None:
+    """The `dvc` that this process runs under, if it does."""
+    for process in psutil.Process().parents():
+        try:
+            if any(Path(part).name == "dvc" for part in process.cmdline()[:3]):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+@contextmanager
+def stopped_with_dvc(every: float = 1.0) -> Iterator[None]:
+    """Stops this process, as SIGTERM does, when the `dvc` that started it is gone.
+
+    Nobody would record what it makes, and the next `dvc repro` would start a second one.
+
+    Args:
+        every: Seconds between two looks.
+    """
+    dvc = dvc_process() if "DVC_STAGE" in os.environ else None
+    if dvc is None:
+        yield
+        return
+    done = threading.Event()
+
+    def watch(dvc: psutil.Process) -> None:
+        while not done.wait(every):
+            if not is_alive(dvc):
+                print(f"dvc (process {dvc.pid}) is gone; stopping.", file=sys.stderr, flush=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    thread = threading.Thread(target=watch, args=(dvc,), daemon=True, name="watch dvc")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process still runs."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
