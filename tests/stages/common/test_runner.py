@@ -34,6 +34,13 @@ def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.Monk
     assert run.info.status == "KILLED"
 
 
+NO_WEIGHTS = """
+cam: {backbone: {weights: none}, lr: 0.1}
+decoder: {backbone: {weights: none}}
+runtime: {device: cpu}
+"""
+
+
 def changing(path: Path, old: str, new: str) -> Stage:
     """A stage under which a file is edited."""
 
@@ -51,7 +58,7 @@ def test_params_that_change_under_a_stage_are_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "train_cam")
     params = tmp_path / "params.yaml"
-    params.write_text("cam: {lr: 0.1}\nlabels: {flip: true}\nruntime: {device: cpu}\n")
+    params.write_text(NO_WEIGHTS + "labels: {flip: true}\n")
     with pytest.raises(UserError, match=r"cam in .* changed .*dvc commit -f train_cam"):
         run_stage(changing(params, "0.1", "0.2"), params_file=params, track=False)
     run_stage(changing(params, "flip: true", "flip: false"), params_file=params, track=False)
@@ -63,7 +70,7 @@ def test_code_that_is_newer_than_its_digest_is_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "train_cam")
     params = tmp_path / "params.yaml"
-    params.write_text("runtime: {device: cpu}\n")
+    params.write_text(NO_WEIGHTS)
     write_json("code.json", {"train_cam": "older"})
     with pytest.raises(UserError, match="the code of train_cam was edited after code.json"):
         run_stage(changing(params, "a", "a"), params_file=params, track=False)
