@@ -8,17 +8,20 @@ import pandas as pd
 
 from stages.common.label_source import label_source
 from stages.common.metrics import write_metrics
-from stages.common.paths import PREDICTIONS, PREPARED, SEGMENTER
+from stages.common.paths import IMAGES, PREDICTIONS, PREPARED, SEGMENTER
 from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain, step_title
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
+from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, load_masks
+from weaktr.data.masks import read_mask
 from weaktr.files import replace_dir, replace_file, write_json
-from weaktr.metrics.scores import SegmentationScores, scores
+from weaktr.metrics.image_table import PredictionRow, write_image_rows
+from weaktr.metrics.scores import SegmentationScores, mean_iou, scores
 from weaktr.models.saving import load_model
 from weaktr.models.segmenter import Segmenter
 from weaktr.report.html import Example, examples_figure, save_picture, write_report
-from weaktr.segmentation.evaluate import Prediction, evaluate
+from weaktr.segmentation.evaluate import evaluate
 from weaktr.segmentation.voc_server import VOC_TEST_FOLDER, write_voc_archive
 
 EXAMPLES = 5
@@ -33,31 +36,36 @@ def run(context: Context) -> Result:
     model = load_model(SEGMENTER, Segmenter, context.device).model
     source = label_source(model.params.labels_from)
     tags_only = source == "pseudo-labels"
-    examples: list[Example] = []
-
-    def keep(prediction: Prediction) -> None:
-        if len(examples) < EXAMPLES:
-            examples.append(Example(prediction.image, prediction.labels, prediction.truth))
-
     with replace_dir(PREDICTIONS) as folder:
         mask_folder = folder / VOC_TEST_FOLDER if params.voc_archive else folder
         mask_folder.mkdir(parents=True, exist_ok=True)
         keeping = params.save_masks or params.voc_archive
-        confusion = evaluate(
-            model, part, masks, params, mask_folder=mask_folder if keeping else None, on_image=keep
-        )
+        found = evaluate(model, part, masks, params, mask_folder=mask_folder if keeping else None)
+        examples = [
+            Example(
+                np.array(read_image(record.image)),
+                read_mask(mask_folder / f"{record.id}.png"),
+                read_mask(masks[record.id]) if record.id in masks else None,
+            )
+            for record in part.records[: EXAMPLES if keeping else 0]
+        ]
         if params.voc_archive:
             write_voc_archive(mask_folder, folder / "results.tgz")
 
-    matrix = confusion.matrix()
+    matrix = found.matrix
     names = ("background", *manifest.classes)
     result = scores(matrix, names) if matrix.any() else None
     named = {"miou": result.mean_iou, "accuracy": result.pixel_accuracy} if result else {}
     write_metrics(context, {f"{name}_{params.split}": value for name, value in named.items()})
-    details = {"split": params.split, "images": len(part), **(result.summary() if result else {})}
+    details = {"split": params.split, "images": len(part)}
+    if result:
+        steps = {name: float(mean_iou(counts)) for name, counts in found.steps.items()}
+        details |= {**result.summary(), "images_with_masks": found.measured, "miou_by_step": steps}
     write_json(context.reports / "details.json", details)
+    write_image_rows(context.reports / IMAGES, found.rows, PredictionRow)
     write_tables(context.reports, matrix, result, names)
-    save_picture(examples_figure(examples, "prediction"), context.reports / "examples.png")
+    if examples:
+        save_picture(examples_figure(examples, "prediction"), context.reports / "examples.png")
     chain = seed_chain(source)
     if result is not None:
         title = step_title("segmenter", params.split, f"miou_{params.split}")

@@ -3,11 +3,12 @@
 import os
 
 from stages.common.metrics import write_metrics
-from stages.common.paths import CAM_MODEL, CAMS, PREPARED, PSEUDO_LABELS
+from stages.common.paths import CAM_MODEL, CAMS, IMAGES, PREPARED, PSEUDO_LABELS
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.files import replace_dir, write_json
+from weaktr.metrics.image_table import LabelRow, write_image_rows
 from weaktr.models.cam_kinds import COARSE
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.saving import load_model
@@ -42,6 +43,7 @@ def run(context: Context) -> Result:
         "optimum_by_masks": result.optimum,
     }
     write_json(context.reports / "details.json", details)
+    write_image_rows(context.reports / IMAGES, result.rows, LabelRow)
     number = f"mIoU {miou['pseudo_labels']:.1f}" if miou else ""
     made = counted(result.images, "pseudo-label")
     return Result(made=made, number=number, where=PSEUDO_LABELS)

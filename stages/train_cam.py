@@ -20,7 +20,7 @@ from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.saving import save_model
 from weaktr.training.cam_optimization import cam_optimizer, cam_schedule
 from weaktr.training.cam_transform import cam_training_transform
-from weaktr.training.epoch_selection import selection_score, tag_average_precision
+from weaktr.training.epoch_selection import scores_of_tags, selection_score
 from weaktr.training.loop import train
 from weaktr.training.tag_dataset import TagDataset
 from weaktr.training.tag_losses import cam_losses
@@ -54,15 +54,20 @@ def run(context: Context) -> Result:
             on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
             name_of=lambda index: training.records[index].id,
         )
-    tag_map = {
-        split: tag_average_precision(model, part, params.input_size)
+    scores = {
+        split: scores_of_tags(model, part, params.input_size)
         for split in ("train", "val")
         if len(part := manifest.of_split(split))
     }
+    tag_map = {split: one.mean for split, one in scores.items()}
     split = "val" if "val" in tag_map else "train"
     write_curves(context.reports / "curves.csv", history)
     write_metrics(context, {f"map_{split}": tag_map[split]})
-    details = {"tag_map": tag_map, "selected_with_masks": params.select == "seed_miou"}
+    details = {
+        "tag_map": tag_map,
+        "tags": {split: one.by_class(manifest.classes) for split, one in scores.items()},
+        "selected_with_masks": params.select == "seed_miou",
+    }
     write_json(context.reports / "details.json", details)
     save_model(model, CAM_MODEL, classes=manifest.classes)
     note_outputs(context.checkpoints, STAGE.name, [checkpoint.stem], STAGE.writes)

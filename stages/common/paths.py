@@ -15,6 +15,8 @@ PSEUDO_LABELS = Path("data/pseudo-labels")
 SEGMENTER = Path("models/segmenter")
 PREDICTIONS = Path("data/predictions")
 REPORTS = Path("reports")
+IMAGES = "images.csv"
+"""In the folders of the reports of `export_labels` and `evaluate`: one row per image."""
 METRICS = Path("metrics.json")
 PLOTS = Path("plots")
 PRETRAINED = Path("data/pretrained")

@@ -14,9 +14,9 @@ def test_pseudo_label_keeps_class_ids() -> None:
     cams = PatchCAMs((4, 9), (grid,), 16, 16)
     image = np.zeros((16, 16, 3), dtype=np.uint8)
     image[:, :6], image[:, 10:] = 255, 128
-    plain = pseudo_label(cams, image, background_score=0.5, crf=NO_CRF)
+    plain = pseudo_label(cams.full(), cams.classes, image, background_score=0.5, crf=NO_CRF)
     assert set(np.unique(plain)) == {0, 5, 10}
-    sharp = pseudo_label(cams, image, background_score=0.5, crf=CrfParams())
+    sharp = pseudo_label(cams.full(), cams.classes, image, background_score=0.5, crf=CrfParams())
     assert (sharp[:, 0] == 5).all()
     assert (sharp[:, -1] == 10).all()
     assert set(np.unique(sharp)) <= {0, 5, 10}

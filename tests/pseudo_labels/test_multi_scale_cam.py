@@ -85,7 +85,9 @@ def test_images_without_tags_never_reach_the_network(images: list[np.ndarray]) -
     ((cams, *_),) = multi_scale_cams(model, images, [[]] * 3, scales=(1.0, 1.2))
     assert model.seen == []
     assert cams.full().shape == (0, 26, 37)
-    label = pseudo_label(cams, images[0], background_score=0.4, crf=CrfParams())
+    label = pseudo_label(
+        cams.full(), cams.classes, images[0], background_score=0.4, crf=CrfParams()
+    )
     assert label.shape == (26, 37)
     assert not label.any()
 

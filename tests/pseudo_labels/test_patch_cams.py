@@ -30,6 +30,12 @@ def test_constant_map_is_background(cams: PatchCAMs) -> None:
     assert not cam_to_label(flat.full(), (0,), 0.1).any()
 
 
+def test_contrast_is_that_of_the_map_before_it_is_scaled() -> None:
+    grid = torch.tensor([[[2.0, 6.0]], [[3.0, 3.0]], [[0.0, 0.0]], [[0.0, 1.0]]])
+    contrast = PatchCAMs((0, 1, 2, 3), (grid, grid * 100), 8, 16).contrast()
+    assert contrast.tolist() == [0.5, 0.0, 0.0, 1.0]
+
+
 def test_storage_is_small_near_exact_and_deterministic(cams: PatchCAMs, tmp_path: Path) -> None:
     cams.save(tmp_path / "a.safetensors")
     cams.save(tmp_path / "b.safetensors")

@@ -9,7 +9,14 @@ import weaktr.predict.run
 import weaktr.segmentation.segment
 from tests.colour_model import MODEL, PARAMS, striped
 from weaktr.config.crf import CrfParams
-from weaktr.segmentation.segment import segment
+from weaktr.segmentation.segment import (
+    CRF,
+    MULTI_SCALE,
+    SINGLE_SCALE,
+    STEPS,
+    segment,
+    segment_stepwise,
+)
 
 
 def test_large_images_are_refined_at_a_bounded_size(
@@ -36,9 +43,9 @@ def test_images_go_together_as_memory_allows(
     name = "sliding_window_labels" if backend == "none" else "sliding_window_probabilities"
     run_windows = getattr(weaktr.segmentation.segment, name)
 
-    def count(model: nn.Module, batch: Tensor, *rest: object) -> object:
+    def count(model: nn.Module, batch: Tensor, *rest: object, **named: object) -> object:
         seen.append(len(batch))
-        return run_windows(model, batch, *rest)
+        return run_windows(model, batch, *rest, **named)
 
     monkeypatch.setattr(weaktr.segmentation.segment, name, count)
     monkeypatch.setattr(weaktr.segmentation.segment, "LOGITS", 2 * 2 * 4 * 40 * 32)
@@ -47,3 +54,32 @@ def test_images_go_together_as_memory_allows(
     for a, b in zip(together, apart, strict=True):
         np.testing.assert_array_equal(a.labels, b.labels)
         np.testing.assert_allclose(a.confidence, b.confidence, rtol=1e-6)
+
+
+def test_steps_are_what_shorter_settings_would_give() -> None:
+    image = striped(48, 40, "krgb")
+    image[::3] = 255 - image[::3]  # enough detail for the steps to differ
+    crf = CrfParams(iterations=2)
+    params = PARAMS.model_copy(update={"scales": (0.5, 1.0, 1.5), "crf": crf})
+    steps = segment_stepwise(MODEL, [image], params)[0].steps
+    assert list(steps) == list(STEPS)
+    no_crf = {"crf": CrfParams(backend="none")}
+    shorter = {
+        SINGLE_SCALE: params.model_copy(update={**no_crf, "scales": (1.0,), "flip": False}),
+        MULTI_SCALE: params.model_copy(update=no_crf),
+        CRF: params,
+    }
+    for name, settings in shorter.items():
+        np.testing.assert_array_equal(steps[name], segment(MODEL, [image], settings)[0].labels)
+    assert len({labels.tobytes() for labels in steps.values()}) == 3
+
+
+def test_steps_that_a_run_does_not_take_are_left_out() -> None:
+    image = striped(48, 40, "krgb")
+    for changes, expected in (
+        ({"scales": (1.0,), "flip": False}, [SINGLE_SCALE]),
+        ({"scales": (1.5,), "flip": False}, []),
+        ({"scales": (0.5, 1.5), "flip": True}, [MULTI_SCALE]),
+    ):
+        (found,) = segment_stepwise(MODEL, [image], PARAMS.model_copy(update=changes))
+        assert list(found.steps) == expected

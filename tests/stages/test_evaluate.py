@@ -6,6 +6,9 @@ import pytest
 from PIL import Image
 
 from tests.tiny import run_stages, tiny_params
+from weaktr.data.manifest import Manifest
+from weaktr.data.masks import read_mask
+from weaktr.metrics.image_table import read_prediction_rows
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +44,30 @@ def test_the_test_split_makes_the_archive_for_vocs_server(workspace: Path) -> No
     assert all(n.startswith("results/VOC2012/Segmentation/comp6_test_cls/val_") for n in names)
     metrics = json.loads(Path("reports/evaluate/details.json").read_text())
     assert metrics == {"images": 6, "split": "test"}
+
+
+def test_the_table_of_images_tells_what_the_masks_hold(finished: Path) -> None:
+    rows = read_prediction_rows(finished / "reports/evaluate/images.csv")
+    part = Manifest.load(finished / "data/prepared").of_split("val")
+    assert [row.id for row in rows] == [record.id for record in part]
+    for row in rows:
+        labels = read_mask(finished / f"data/predictions/{row.id}.png")
+        assert row.background == pytest.approx(100 * (labels == 0).mean(), abs=1e-4)
+        assert list(row.predicted) == [part.classes[i - 1] for i in np.unique(labels) if i]
+        assert set(row.missing) == set(row.tags) - set(row.predicted)
+        assert set(row.unexpected) == set(row.predicted) - set(row.tags)
+        assert 0 <= row.confidence <= 1
+        assert 0 <= row.iou <= 100
+
+
+def test_the_last_step_is_the_result(workspace: Path) -> None:
+    crf = {"backend": "lattice", "iterations": 1}
+    for changes, steps in (
+        ({}, ["multi_scale", "single_scale"]),
+        ({"evaluation__crf": crf}, ["crf", "multi_scale", "single_scale"]),
+    ):
+        run_stages(tiny_params(**changes), ["evaluate"])
+        details = json.loads(Path("reports/evaluate/details.json").read_text())
+        assert sorted(details["miou_by_step"]) == steps
+        last = "crf" if "crf" in steps else "multi_scale"
+        assert details["miou_by_step"][last] == details["mean_iou"]

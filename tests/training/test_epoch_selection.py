@@ -15,7 +15,7 @@ from weaktr.errors import UserError
 from weaktr.labels import VOID
 from weaktr.models.cam_network import CAMLogits, CAMMaps, CAMNetwork
 from weaktr.training import epoch_selection
-from weaktr.training.epoch_selection import seed_miou, selection_score, tag_average_precision
+from weaktr.training.epoch_selection import scores_of_tags, seed_miou, selection_score
 
 CLASSES = ("cat", "dog", "cow")
 
@@ -60,7 +60,7 @@ def picture(path: Path, *, size: tuple[int, int] | None = None, **colours: list[
 
 
 @pytest.mark.parametrize("batch", [32, 2])
-def test_tag_average_precision_by_hand(
+def test_scores_of_tags_by_hand(
     batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the most to the least likely image:
@@ -84,7 +84,7 @@ def test_tag_average_precision_by_hand(
         path = picture(tmp_path / f"{i}.png", size=size, red=[red], green=[green], blue=[blue])
         records.append(Record(str(i), path, "val", tags, *size, ""))
     model = Colours()
-    score = tag_average_precision(model, Manifest(CLASSES, tuple(records)), input_size=8)
+    score = scores_of_tags(model, Manifest(CLASSES, tuple(records)), input_size=8).mean
     cats, dogs = (1 / 1 + 2 / 3 + 3 / 5) / 3, (1 / 1 + 2 / 3) / 2
     assert score == pytest.approx(100 * (cats + dogs) / 2)
     sizes = [5] if batch == 32 else [2, 2, 1]

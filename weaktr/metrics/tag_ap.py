@@ -1,5 +1,6 @@
 """Average precision of image-level tags."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,29 @@ class TagScores:
 
     average_precision: np.ndarray
     """Of each class `[C]`."""
+    given: np.ndarray
+    """Images that carry each tag `[C]`."""
+    predicted: np.ndarray
+    """Images that each class was found in, with a probability over one half `[C]`."""
+    both: np.ndarray
+    """Images of both kinds `[C]`."""
 
     @property
     def mean(self) -> float:
         """mAP: the mean over the classes that some image has."""
         return float(mean_of_defined(self.average_precision))
+
+    def by_class(self, classes: Sequence[str]) -> dict[str, dict[str, float]]:
+        """All that is known of each class, by its name."""
+        return {
+            name: {
+                "average_precision": float(self.average_precision[c]),
+                "given": int(self.given[c]),
+                "predicted": int(self.predicted[c]),
+                "both": int(self.both[c]),
+            }
+            for c, name in enumerate(classes)
+        }
 
 
 def tag_scores(probabilities: Tensor, targets: Tensor) -> TagScores:
@@ -38,4 +57,10 @@ def tag_scores(probabilities: Tensor, targets: Tensor) -> TagScores:
     for label in (targets > 0).any(dim=0).nonzero()[:, 0].tolist():
         precision = binary_average_precision(probabilities[:, label], targets[:, label].long())
         values[label] = 100 * precision.item()
-    return TagScores(values)
+    given, found = (targets > 0).numpy(), (probabilities > 0.5).numpy()
+    return TagScores(
+        values,
+        given=given.sum(axis=0),
+        predicted=found.sum(axis=0),
+        both=(given & found).sum(axis=0),
+    )

@@ -1,5 +1,6 @@
 """The background score: from CAMs to a label map (WeakTr, section III-B)."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,3 +64,23 @@ def cam_to_label(cams: Tensor, classes: Sequence[int], background_score: float) 
     ids = torch.tensor(classes, device=cams.device).add(1).to(torch.uint8)
     label = ids[index.long()]
     return label.mul_(score > foreground_limit(background_score))
+
+
+def label_confidence(cams: Tensor, background_score: float) -> float:
+    """How far the best CAM of an image is from the background score, on average over its pixels.
+
+    Args:
+        cams: `[K, H, W]` in [0, 1].
+        background_score: Score of the background at every pixel, in (0, 1).
+
+    Returns:
+        From 0, at it everywhere, to 1, where every CAM is 0 or 1; NaN without classes.
+
+    >>> round(label_confidence(torch.tensor([[[1.0, 0.4, 0.2]]]), background_score=0.4), 4)
+    0.5
+    """
+    if not len(cams):
+        return math.nan
+    away = best_class(cams.float())[0].double() - background_score
+    room = torch.where(away > 0, 1 - background_score, background_score)
+    return float((away.abs() / room).mean())

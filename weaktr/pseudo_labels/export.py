@@ -4,7 +4,8 @@ Memory holds a few batches however many images there are. Masks, where there are
 compared with; with `background_score: sweep` they also choose the score, and the result says so.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from weaktr.batching import map_ahead, shape_batches
 from weaktr.config.crf import CrfParams
@@ -24,11 +26,12 @@ from weaktr.data.masks import read_mask, write_mask
 from weaktr.errors import UserError
 from weaktr.labels import Pixels
 from weaktr.metrics.confusion import ConfusionMatrix
-from weaktr.metrics.scores import scores
+from weaktr.metrics.image_table import LabelRow, shares, without
+from weaktr.metrics.scores import Counts, mean_iou
 from weaktr.models.cam_kinds import FINE, FUSED, SEEDS, CAMKind
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.progress import track
-from weaktr.pseudo_labels.background import cam_to_label
+from weaktr.pseudo_labels.background import cam_to_label, label_confidence
 from weaktr.pseudo_labels.background_sweep import MIN_GAP, BackgroundSweep
 from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams
 from weaktr.pseudo_labels.patch_cams import PatchCAMs
@@ -50,6 +53,7 @@ class LabelMetrics:
             of the `pseudo_labels`; empty where no mask has a labelled pixel.
         optimum: For each seed the best background score by the masks, and its mIoU: an oracle's
             value, for information.
+        rows: What is known of each label, in the order of the manifest.
     """
 
     background_score: float
@@ -58,6 +62,7 @@ class LabelMetrics:
     measured: int = 0
     miou: dict[str, float] = field(default_factory=dict)
     optimum: dict[str, dict[str, float]] = field(default_factory=dict)
+    rows: list[LabelRow] = field(default_factory=list)
 
 
 class _Job(NamedTuple):
@@ -126,34 +131,45 @@ def export_labels(
             pass
         score, jobs = _swept_score(sweeps[kept]), cams_from_disk()
 
-    def label(job: _Job) -> None:
+    def label(job: _Job) -> tuple[LabelRow, Counts | None]:
         record = job.record
-        ids = pseudo_label(job.cams, job.image, background_score=score, crf=params.crf)
+        cams = job.cams.full()
+        ids = pseudo_label(
+            cams, job.cams.classes, job.image, background_score=score, crf=params.crf
+        )
         if ids.shape != (record.height, record.width):
             ids = _resized(ids, (record.width, record.height), Image.Resampling.NEAREST)
         write_mask(label_folder / f"{record.id}.png", ids)
+        counts = None
+        if record.id in masks:
+            confusion = ConfusionMatrix(len(names) + 1)
+            truth = read_mask(masks[record.id])
+            confusion.update(torch.from_numpy(ids), torch.from_numpy(truth))
+            counts = confusion.matrix()
+        confidence = label_confidence(cams, score)
+        return _row(record, names, ids, job.cams, confidence, counts), counts
 
+    found: dict[str, LabelRow] = {}
+    total = np.zeros((len(names) + 1,) * 2, np.int64)
     with ThreadPoolExecutor(threads) as pool:
-        for _ in map_ahead(pool, label, jobs, ahead=4 * threads):
-            pass
+        for row, counts in map_ahead(pool, label, jobs, ahead=4 * threads):
+            found[row.id] = row
+            if counts is not None:
+                total += counts
 
     result = LabelMetrics(score, kept.name, images=len(manifest.records), measured=len(measured))
-    confusion = ConfusionMatrix(len(names) + 1)
-    for record in measured:
-        prediction = read_mask(label_folder / f"{record.id}.png")
-        truth = read_mask(masks[record.id])
-        confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
-    matrix = confusion.matrix()
-    if matrix.any():
+    result.rows = [found[record.id] for record in manifest.records]
+    if total.any():
         at_score = thresholds.index(score)
         result.miou = {kind.name: float(s.miou()[at_score]) for kind, s in sweeps.items()}
-        result.miou["pseudo_labels"] = scores(matrix, ("background", *names)).mean_iou
+        result.miou["pseudo_labels"] = float(mean_iou(total))
         result.optimum = {kind.name: s.best()._asdict() for kind, s in sweeps.items()}
     return result
 
 
 def pseudo_label(
-    cams: PatchCAMs,
+    cams: Tensor,
+    classes: Sequence[int],
     image: Pixels,
     *,
     background_score: float,
@@ -162,7 +178,8 @@ def pseudo_label(
     """The pseudo-label of one image.
 
     Args:
-        cams: CAMs of its tags.
+        cams: CAMs of its tags, float32 `[K, H, W]` in [0, 1].
+        classes: The K tags, 0-based.
         image: The image, RGB uint8 `[H, W, 3]`.
         background_score: Score of the background at every pixel.
         crf: Dense CRF that sharpens the label map; backend `none` leaves it as it is.
@@ -170,10 +187,33 @@ def pseudo_label(
     Returns:
         uint8 `[H, W]`: 0 background, class + 1 elsewhere; all background if there are no tags.
     """
-    label = cam_to_label(cams.full(), cams.classes, background_score).cpu().numpy()
+    label = cam_to_label(cams, classes, background_score).cpu().numpy()
     if crf.backend == "none":
         return label
-    return refine_with_crf(image, label, classes=cams.classes, params=crf)
+    return refine_with_crf(image, label, classes=classes, params=crf)
+
+
+def _row(
+    record: Record,
+    classes: Sequence[str],
+    ids: Pixels,
+    cams: PatchCAMs,
+    confidence: float,
+    counts: Counts | None,
+) -> LabelRow:
+    """What is known of one label; `counts` is its confusion with the truth."""
+    background, void, present = shares(ids, classes)
+    return LabelRow(
+        id=record.id,
+        background=background,
+        void=void,
+        foreground=100 - background - void,
+        confidence=confidence,
+        contrast=float(cams.contrast().min()) if cams.classes else math.nan,
+        tags=record.tags,
+        missing=without(record.tags, present),
+        iou=math.nan if counts is None else float(mean_iou(counts)),
+    )
 
 
 def _cams(

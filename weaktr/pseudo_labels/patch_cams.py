@@ -53,6 +53,16 @@ class PatchCAMs:
         high = total.amax(dim=(1, 2), keepdim=True)
         return (total - low) / (high - low + 1e-8)
 
+    def contrast(self) -> Tensor:
+        """How much of a place each map names, in its first grid: (high - low) / (high + low).
+
+        Returns:
+            float32 `[K]`, 0 for a flat map and 1 for one that is zero somewhere; maps are never
+            negative.
+        """
+        low, high = self.grids[0].amin(dim=(1, 2)), self.grids[0].amax(dim=(1, 2))
+        return (high - low) / (high + low).clamp(min=torch.finfo(torch.float32).tiny)
+
     def cpu(self) -> "PatchCAMs":
         """The same CAMs with grids in main memory."""
         grids = tuple(grid.cpu() for grid in self.grids)

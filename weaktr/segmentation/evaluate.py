@@ -1,6 +1,7 @@
 """Evaluation of a segmenter on a split: masks out, confusion counts in, nothing kept in memory."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,27 +13,36 @@ from weaktr.config.evaluation import EvaluationParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_mask, write_mask
-from weaktr.labels import Pixels
 from weaktr.metrics.confusion import ConfusionMatrix
+from weaktr.metrics.image_table import PredictionRow, shares, without
+from weaktr.metrics.scores import Counts, mean_iou
 from weaktr.models.segmenter import Segmenter
 from weaktr.progress import track
-from weaktr.segmentation.segment import segment
+from weaktr.segmentation.segment import Segmentation, segment_stepwise
 
 BATCH = 8
 """Images of equal shape that are segmented together."""
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What was found in one image."""
+class Evaluation:
+    """What was counted on a split.
 
-    record: Record
-    image: Pixels
-    """RGB `[H, W, 3]`."""
-    labels: Pixels
-    """`[H, W]`."""
-    truth: Pixels | None
-    """True mask `[H, W]`, where there is one."""
+    Attributes:
+        matrix: Pixels by true (row) and predicted (column) label `[K, K]`, of the images with a
+            true mask; zeros where there are none.
+        steps: The same after each step to the prediction (`weaktr.segmentation.segment.STEPS`).
+        rows: What was found in each image, in the order of the manifest.
+    """
+
+    matrix: Counts
+    steps: dict[str, Counts]
+    rows: list[PredictionRow]
+
+    @property
+    def measured(self) -> int:
+        """Images with a true mask that has a labelled pixel."""
+        return sum(not math.isnan(row.iou) for row in self.rows)
 
 
 def evaluate(
@@ -42,8 +52,7 @@ def evaluate(
     params: EvaluationParams,
     *,
     mask_folder: Path | None,
-    on_image: Callable[[Prediction], None] = lambda prediction: None,
-) -> ConfusionMatrix:
+) -> Evaluation:
     """Segments every image of a manifest and counts pixels where there is a true mask.
 
     Args:
@@ -52,20 +61,50 @@ def evaluate(
         masks: Path of the true mask of each image that has one.
         params: The `evaluation` section.
         mask_folder: Existing folder for one palette PNG per image, or `None`.
-        on_image: Called with each prediction, in the order of batches.
     """
-    confusion = ConfusionMatrix(len(manifest.classes) + 1)
+    num_labels = len(manifest.classes) + 1
+    total = np.zeros((num_labels, num_labels), np.int64)
+    steps: dict[str, ConfusionMatrix] = {}
+    rows: dict[str, PredictionRow] = {}
     records = manifest.records
     batches = shape_batches([(r.height, r.width) for r in records], BATCH)
     for batch in track(batches, "evaluation"):
         images = [np.array(read_image(records[i].image)) for i in batch]
-        results = segment(model, images, params)
-        for i, image, (labels, _) in zip(batch, images, results, strict=True):
+        for i, (result, taken) in zip(batch, segment_stepwise(model, images, params), strict=True):
             record = records[i]
-            truth = read_mask(masks[record.id]) if record.id in masks else None
-            if truth is not None:
-                confusion.update(torch.from_numpy(labels), torch.from_numpy(truth))
+            counts = None
+            if record.id in masks:
+                truth = torch.from_numpy(read_mask(masks[record.id]))
+                confusion = ConfusionMatrix(num_labels)
+                confusion.update(torch.from_numpy(result.labels), truth)
+                counts = confusion.matrix()
+                total += counts
+                for name, labels in taken.items():
+                    step = steps.setdefault(name, ConfusionMatrix(num_labels))
+                    step.update(torch.from_numpy(labels), truth)
             if mask_folder is not None:
-                write_mask(mask_folder / f"{record.id}.png", labels)
-            on_image(Prediction(record, image, labels, truth))
-    return confusion
+                write_mask(mask_folder / f"{record.id}.png", result.labels)
+            rows[record.id] = _row(record, manifest.classes, result, counts)
+    return Evaluation(
+        matrix=total,
+        steps={name: confusion.matrix() for name, confusion in steps.items()},
+        rows=[rows[record.id] for record in records],
+    )
+
+
+def _row(
+    record: Record, classes: tuple[str, ...], result: Segmentation, counts: Counts | None
+) -> PredictionRow:
+    """What was found in one image; `counts` is its confusion with the truth."""
+    background, _, predicted = shares(result.labels, classes)
+    return PredictionRow(
+        id=record.id,
+        background=background,
+        foreground=100 - background,
+        confidence=float(result.confidence.mean(dtype=np.float64)),
+        tags=record.tags,
+        predicted=predicted,
+        missing=without(record.tags, predicted),
+        unexpected=without(predicted, record.tags) if record.tags else (),
+        iou=math.nan if counts is None else float(mean_iou(counts)),
+    )

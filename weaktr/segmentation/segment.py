@@ -1,7 +1,8 @@
 """From images to label maps: sliding windows and then, where asked for, the dense CRF."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,10 @@ LOGITS = 2**29
 CRF_PIXELS = 2**20
 """Larger images go through the CRF at about this many pixels; its marginals are enlarged again."""
 
+SINGLE_SCALE, MULTI_SCALE, CRF = STEPS = ("single_scale", "multi_scale", "crf")
+"""Steps to a label map: the network's own at scale 1, with the average over scales and mirror
+images, with the CRF. Only those that params ask for are taken."""
+
 
 class Segmentation(NamedTuple):
     """What was found in one image."""
@@ -38,7 +43,14 @@ class Segmentation(NamedTuple):
     """Probability of each pixel's label, `[H, W]`."""
 
 
-@torch.inference_mode()
+class Stepwise(NamedTuple):
+    """What was found in one image, and on the way there."""
+
+    result: Segmentation
+    steps: dict[str, Pixels]
+    """Labels `[H, W]` after each of the `STEPS` that was taken."""
+
+
 def segment(
     model: Segmenter,
     images: Sequence[Pixels],
@@ -54,13 +66,33 @@ def segment(
         allowed: For each image the classes it may contain, 0-based, where they are known;
             background always may. `None`: all classes.
     """
+    found = _in_batches(model, images, params, allowed, stepwise=False)
+    return [one.result for one in found]
+
+
+def segment_stepwise(
+    model: Segmenter, images: Sequence[Pixels], params: EvaluationParams
+) -> list[Stepwise]:
+    """The same as `segment`, with the labels after each step, from the same network passes."""
+    return _in_batches(model, images, params, None, stepwise=True)
+
+
+@torch.inference_mode()
+def _in_batches(
+    model: Segmenter,
+    images: Sequence[Pixels],
+    params: EvaluationParams,
+    allowed: Sequence[Sequence[int]] | None,
+    stepwise: bool,
+) -> list[Stepwise]:
+    """Arguments as for `segment`; without `stepwise` no steps are told."""
     each = num_logits(images[0].shape[:2], InferenceSettings.of(params), model.num_labels)
     together = max(1, LOGITS // each)
     results = []
     for first in range(0, len(images), together):
         some = slice(first, first + together)
         known = None if allowed is None else allowed[some]
-        results += _segment_together(model, images[some], params, known)
+        results += _segment_together(model, images[some], params, known, stepwise)
     return results
 
 
@@ -69,23 +101,65 @@ def _segment_together(
     images: Sequence[Pixels],
     params: EvaluationParams,
     allowed: Sequence[Sequence[int]] | None,
-) -> list[Segmentation]:
-    """One batch; arguments as for `segment`."""
+    stepwise: bool,
+) -> list[Stepwise]:
+    """One batch; arguments as for `_in_batches`."""
     device = next(model.parameters()).device
     batch = torch.from_numpy(np.stack(images)).to(device)
+    size = (batch.shape[1], batch.shape[2])
     settings = InferenceSettings.of(params)
     mask = None if allowed is None else _allowed_mask(allowed, model.num_labels, device)
+    plain: list[ScaleLogits] = []
+    watch = partial(_keeping_plain, settings, plain) if stepwise else iter
+    steps: dict[str, Sequence[Pixels]] = {}
     if params.crf.backend == "none":
-        labels, confidence = sliding_window_labels(model, batch, settings, mask)
+        labels, confidence = sliding_window_labels(model, batch, settings, mask, watch=watch)
         pairs = zip(labels.cpu().numpy(), confidence.cpu().numpy(), strict=True)
-        return [Segmentation(*pair) for pair in pairs]
-    probabilities = sliding_window_probabilities(
-        model, batch, settings, _crf_size((batch.shape[1], batch.shape[2]))
-    )
+        results = [Segmentation(*pair) for pair in pairs]
+        averaged = [one.labels for one in results]
+    else:
+        probabilities = sliding_window_probabilities(
+            model, batch, settings, _crf_size(size), watch=watch
+        )
+        results = [
+            _refined(image, one, params, None if mask is None else mask[index])
+            for index, (image, one) in enumerate(zip(images, probabilities, strict=True))
+        ]
+        averaged = _enlarged(probabilities.argmax(dim=1), size) if stepwise else []
+        steps[CRF] = [one.labels for one in results]
+    if settings.flip or len(settings.scales) > 1:
+        steps[MULTI_SCALE] = averaged
+    if plain:
+        steps[SINGLE_SCALE] = list(best_labels(plain, size)[0].cpu().numpy())
     return [
-        _refined(image, one, params, None if mask is None else mask[index])
-        for index, (image, one) in enumerate(zip(images, probabilities, strict=True))
+        Stepwise(one, {name: steps[name][i] for name in STEPS if name in steps and stepwise})
+        for i, one in enumerate(results)
     ]
+
+
+def _keeping_plain(
+    settings: InferenceSettings, kept: list[ScaleLogits], passes: Iterator[ScaleLogits]
+) -> Iterator[ScaleLogits]:
+    """Lets passes by, and keeps those at scale 1 that are not mirrored, the early masks' too."""
+    each = 2 if settings.early_weight else 1
+    first = None
+    if 1.0 in settings.scales:
+        first = settings.scales.index(1.0) * each * (1 + settings.flip)
+    for index, one in enumerate(passes):
+        if first is not None and first <= index < first + each:
+            kept.append(one)
+        yield one
+
+
+def _enlarged(labels: Tensor, size: tuple[int, int]) -> list[Pixels]:
+    """Label maps `[B, h, w]` at the size of the images, `[H, W]` each; CRFs of large images work
+    on less."""
+    maps = list(labels.to(torch.uint8).cpu().numpy())
+    if labels.shape[1:] == size:
+        return maps
+    height, width = size
+    nearest = Image.Resampling.NEAREST
+    return [np.array(Image.fromarray(one).resize((width, height), nearest)) for one in maps]
 
 
 def _allowed_mask(

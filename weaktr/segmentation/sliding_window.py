@@ -97,6 +97,8 @@ def sliding_window_probabilities(
     images: Tensor,
     settings: InferenceSettings,
     size: tuple[int, int] | None = None,
+    *,
+    watch: Callable[[Iterator["ScaleLogits"]], Iterable["ScaleLogits"]] = iter,
 ) -> Tensor:
     """Class probabilities of every pixel.
 
@@ -105,13 +107,14 @@ def sliding_window_probabilities(
         images: Images of equal size, uint8 RGB `[B, H, W, 3]`, on the model's device.
         settings: How to cut and scale them.
         size: Height and width of the result; `None`: the images' own.
+        watch: Sees the network's passes go by.
 
     Returns:
         Float32 `[B, K, H, W]`, summing to one over classes.
     """
     size = size or (images.shape[1], images.shape[2])
     inputs = scaled_inputs(images, settings, mean=model.mean, std=model.std)
-    return mean_probabilities(network_passes(model, inputs, settings), size)
+    return mean_probabilities(watch(network_passes(model, inputs, settings)), size)
 
 
 def sliding_window_labels(
@@ -119,6 +122,8 @@ def sliding_window_labels(
     images: Tensor,
     settings: InferenceSettings,
     allowed: Tensor | None = None,
+    *,
+    watch: Callable[[Iterator["ScaleLogits"]], Iterable["ScaleLogits"]] = iter,
 ) -> tuple[Tensor, Tensor]:
     """Labels of every pixel without ever holding all their probabilities.
 
@@ -130,13 +135,14 @@ def sliding_window_labels(
         images: Images of equal size, uint8 RGB `[B, H, W, 3]`, on the model's device.
         settings: How to cut and scale them.
         allowed: Labels that an image may get, bool `[B, K]`; `None`: all.
+        watch: Sees the network's passes go by.
 
     Returns:
         Labels, uint8 `[B, H, W]`, and the probability of each, float32 `[B, H, W]`.
     """
     size = (images.shape[1], images.shape[2])
     inputs = scaled_inputs(images, settings, mean=model.mean, std=model.std)
-    return best_labels(list(network_passes(model, inputs, settings)), size, allowed)
+    return best_labels(list(watch(network_passes(model, inputs, settings))), size, allowed)
 
 
 def best_labels(

@@ -13,7 +13,7 @@ from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.data.masks import read_mask
 from weaktr.errors import UserError
-from weaktr.metrics.tag_ap import tag_scores
+from weaktr.metrics.tag_ap import TagScores, tag_scores
 from weaktr.models.cam_kinds import FINE
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.progress import track
@@ -25,8 +25,8 @@ BATCH = 32
 
 
 @torch.inference_mode()
-def tag_average_precision(model: CAMNetwork, manifest: Manifest, input_size: int) -> float:
-    """Mean average precision of the class-token logits, in percent.
+def scores_of_tags(model: CAMNetwork, manifest: Manifest, input_size: int) -> TagScores:
+    """Average precision of the class-token logits, and tags found against tags given.
 
     Args:
         model: In evaluation mode.
@@ -47,7 +47,7 @@ def tag_average_precision(model: CAMNetwork, manifest: Manifest, input_size: int
         ]
         logits.append(model(torch.stack(batch).to(device)).class_token.float().cpu())
     targets = torch.from_numpy(manifest.targets())
-    return tag_scores(torch.cat(logits).sigmoid(), targets).mean
+    return tag_scores(torch.cat(logits).sigmoid(), targets)
 
 
 @torch.inference_mode()
@@ -88,7 +88,7 @@ def selection_score(
                 "cam.select: 'map' needs tagged images in the val split and there are none; "
                 "use 'last' or add some."
             )
-        return lambda model: tag_average_precision(model, validation, params.input_size)  # type: ignore[arg-type]
+        return lambda model: scores_of_tags(model, validation, params.input_size).mean  # type: ignore[arg-type]
     masks = load_masks(prepared)
     training = manifest.of_split("train")
     if not any(record.id in masks for record in training.records):
