@@ -14,6 +14,7 @@ from weaktr.cli.check_data import check_data
 from weaktr.cli.export import export
 from weaktr.cli.extras import missing_extra
 from weaktr.cli.import_checkpoint import import_checkpoint
+from weaktr.cli.masks_to import masks_to
 from weaktr.cli.params import params
 from weaktr.cli.predict import predict
 from weaktr.cli.recipes import recipes
@@ -32,6 +33,7 @@ for command in (
     check_data,
     predict,
     cam,
+    masks_to,
     export,
     import_checkpoint,
     register,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weaktr.cli.options import Device, Model
+from weaktr.cli.options import Device, LabelFormat, Model
 from weaktr.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,13 +53,21 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    format: Annotated[
+        LabelFormat | None,
+        typer.Option(
+            help="Also write the masks for a labelling tool; `weaktr masks-to` has more options.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Segment images: masks and a table.
 
     OUTPUT gets masks/ (palette PNG at the image's own size: 0 background, 1.. classes),
-    overlays/ if asked for, classes.csv (what the
-    ids mean) and predictions.csv (classes found, share of the area of each, mean confidence).
+    overlays/ if asked for, for-FORMAT/ with --format, classes.csv (what the ids mean) and
+    predictions.csv (classes found, share of the area of each, mean confidence of all pixels and
+    of each class's).
     Sub-folders of the images are kept.
 
     Exit code 1: some images could not be read; they are listed at the end.
@@ -68,9 +76,11 @@ def predict(
     weaktr predict models/segmenter photo.jpg --overlay
     weaktr predict models/segmenter photos/ 'more/**/*.png' -o masks --scales 0.75,1,1.25
     weaktr predict models/segmenter photos/ --tags photos/tags.csv --crf
+    weaktr predict models/segmenter photos/ --format labelstudio
     weaktr predict runs:/3f2a.../segmenter photos/
     weaktr predict models:/animals/1 photos/
     """
+    from weaktr.cli.masks_to import refuse_existing
     from weaktr.device import choose_device, set_threads
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.models.segmenter import Segmenter
@@ -79,8 +89,11 @@ def predict(
     from weaktr.predict.known_tags import read_known_tags
 
     numbers = parse_scales(scales)
+    if format is not None:
+        refuse_existing(output / f"for-{format}")
     passed_over: list[str] = []
-    paths = find_images(images, skip=(output / "masks", output / "overlays"), notes=passed_over)
+    results = [output / name for name in ("masks", "overlays", "for-palette")]
+    paths = find_images(images, skip=results, notes=passed_over)
     for note in passed_over:
         print(f"Note: {note}", file=sys.stderr)
     set_threads(0)
@@ -103,7 +116,23 @@ def predict(
         threads=min(8, os.cpu_count() or 1),
     )
     say(outcome, output)
+    if format is not None and len(outcome.skipped) < outcome.images:
+        _write_for_tool(output, format)
     raise typer.Exit(1 if outcome.skipped else 0)
+
+
+def _write_for_tool(output: Path, format: LabelFormat) -> None:
+    """Writes the predictions as `weaktr masks-to` does by default."""
+    from weaktr.cli.masks_to import said
+    from weaktr.labelling.find_images import find_labelled_images
+    from weaktr.labelling.labelled_image import Style
+    from weaktr.labelling.write import write_labels
+
+    found = find_labelled_images(output)
+    style = Style()
+    written = write_labels(found.images, found.classes, format, output / f"for-{format}", style)
+    for line in (*found.notes[:1], *said(written, found, format, style)):
+        print(line)
 
 
 def parse_scales(text: str) -> tuple[float, ...]:

@@ -15,12 +15,12 @@ from weaktr.data.parallel import parallel_map
 from weaktr.data.readers.find_files import without_suffix
 from weaktr.errors import UserError
 from weaktr.files import replace_dir
-from weaktr.labelling import coco, labelstudio
+from weaktr.labelling import coco, cvat, labelstudio, palette, yolo
 from weaktr.labelling.labelled_image import Annotated, LabelledImage, Style
 from weaktr.labelling.regions import Left, find_regions
 from weaktr.labels import VOID
 
-FormatName = Literal["coco", "labelstudio"]
+FormatName = Literal["coco", "yolo", "labelstudio", "cvat", "palette"]
 
 
 class Format(NamedTuple):
@@ -39,7 +39,10 @@ class Format(NamedTuple):
 
 FORMATS: dict[str, Format] = {
     "coco": Format(coco.describe, coco.write, by_stem=False),
+    "yolo": Format(yolo.describe, yolo.write, by_stem=True),
     "labelstudio": Format(labelstudio.describe, labelstudio.write, by_stem=False),
+    "cvat": Format(cvat.describe, cvat.write, by_stem=True),
+    "palette": Format(palette.describe, palette.write, by_stem=True),
 }
 
 

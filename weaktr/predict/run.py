@@ -211,14 +211,20 @@ def _write(done: _Done, output: Path, classes: Sequence[str], *, overlay: bool) 
     if overlay:
         with replace_file(output / "overlays" / f"{done.job.name}.jpg") as temporary:
             overlay_picture(done.image, labels).save(temporary, format="JPEG", quality=92)
-    shares = np.bincount(labels.reshape(-1), minlength=len(classes) + 1) / labels.size
+    counts = np.bincount(labels.reshape(-1), minlength=len(classes) + 1)
+    sums = np.bincount(labels.reshape(-1), confidence.reshape(-1), minlength=len(classes) + 1)
     return Row(
         image=str(done.job.path),
         mask=mask,
         width=labels.shape[1],
         height=labels.shape[0],
-        shares=tuple(shares.tolist()),
+        shares=tuple((counts / labels.size).tolist()),
         confidence=float(confidence.mean(dtype=np.float64)),
+        confidences={
+            name: float(sums[label] / counts[label])
+            for label, name in enumerate(classes, start=1)
+            if counts[label]
+        },
     )
 
 

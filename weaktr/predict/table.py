@@ -1,7 +1,7 @@
 """What was found in each image, as a table that streams to disk."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ class Row:
         height: In pixels.
         shares: Share of the area of each label, background first.
         confidence: Probability of the labels, mean over pixels.
+        confidences: Class -> the same over the pixels of that class; those that are in the image.
     """
 
     image: str
@@ -30,6 +31,7 @@ class Row:
     height: int
     shares: tuple[float, ...]
     confidence: float
+    confidences: Mapping[str, float]
 
 
 class PredictionTable:
@@ -46,7 +48,10 @@ class PredictionTable:
         self.early: dict[int, Row | None] = {}
         self.next = 0
         shares = (f"share_{name}" for name in ("background", *classes))
-        self.rows.writerow(("image", "mask", "width", "height", "classes", "confidence", *shares))
+        sure = (f"confidence_{name}" for name in self.classes)
+        self.rows.writerow(
+            ("image", "mask", "width", "height", "classes", "confidence", *shares, *sure)
+        )
 
     def add(self, index: int, row: Row | None) -> None:
         """Takes the row of an image (`None`: it has none), and writes all whose turn it is."""
@@ -60,6 +65,7 @@ class PredictionTable:
     def _cells(self, row: Row) -> tuple[Any, ...]:
         found = ";".join(c for c, share in zip(self.classes, row.shares[1:], strict=True) if share)
         shares = (f"{share:.4f}" for share in row.shares)
+        sure = (f"{row.confidences[c]:.4f}" if c in row.confidences else "" for c in self.classes)
         return (
             row.image,
             row.mask,
@@ -68,6 +74,7 @@ class PredictionTable:
             found,
             f"{row.confidence:.4f}",
             *shares,
+            *sure,
         )
 
 
