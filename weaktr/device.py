@@ -28,6 +28,24 @@ def choose_device(name: str, *, given_as: str) -> str:
     return name
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice, on whichever device."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def free_memory() -> None:
+    """Gives back what the GPU's allocator keeps for later."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def set_threads(count: int) -> None:
     """Sets torch's CPU threads; 0 means all cores (or the first number of `OMP_NUM_THREADS`)."""
     import torch

@@ -4,13 +4,13 @@
 """
 
 import base64
-import binascii
 import io
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from weaktr.api import SegmenterModel, load
+from weaktr.data.images import PixelLimit, open_image
 from weaktr.data.masks import write_mask
 from weaktr.errors import UserError
 
@@ -72,9 +72,11 @@ def _decoded(value: Any) -> Image.Image:
         if not isinstance(value, str | bytes):
             raise ValueError(value)
         data = value if isinstance(value, bytes) else base64.b64decode(value, validate=True)
-        image = Image.open(io.BytesIO(data))
+        image = open_image(data, "an image", PixelLimit())
         image.load()
-    except (binascii.Error, OSError, ValueError, Image.DecompressionBombError):
+    except UserError:
+        raise
+    except Exception:  # PIL's decoders raise anything
         raise UserError("the column image must hold image files in base64, one per row.") from None
     return image
 

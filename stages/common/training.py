@@ -1,6 +1,8 @@
 """What the two trainers share: weights that DVC sees, settings, checkpoints, curves."""
 
+import os
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +24,23 @@ if TYPE_CHECKING:  # Else either trainer would depend on the other's section.
 def tracked_weights(backbone: BackboneParams, section: str) -> list[Path]:
     """The local weights file of a backbone, if it has one.
 
+    It may be a link, and `data/pretrained` too; DVC follows both.
+
     Raises:
-        UserError: If it is not under `data/pretrained`, where DVC sees its content change.
+        UserError: If it is not under `data/pretrained`, or in a linked folder there, so that DVC
+            would not see its content change.
     """
     if backbone.weights in ("hub", "none"):
         return []
-    path = Path(backbone.weights)
-    if PRETRAINED.resolve() not in path.resolve().parents:
+    path = Path(os.path.normpath(backbone.weights))
+    root = PRETRAINED.resolve()
+    folders = list(takewhile(lambda folder: folder.resolve() != root, path.parents))
+    if linked := [folder for folder in folders if folder.is_symlink()]:
+        raise UserError(
+            f"{section}.weights: {linked[0]} is a link to a folder, into which DVC does not look; "
+            f"link the file itself into {PRETRAINED}."
+        )
+    if len(folders) == len(path.parents):
         raise UserError(
             f"{section}.weights: {path} must be in {PRETRAINED}, where a change of it reruns the "
             "stage; copy or link it there."

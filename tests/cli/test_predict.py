@@ -6,6 +6,7 @@ import pytest
 
 from tests.console import CLASSES, weaktr
 from tests.tiny_data import write_folder, write_image
+from weaktr.config.values import MAX_MEGAPIXELS
 from weaktr.data.masks import read_mask
 
 pytestmark = pytest.mark.slow
@@ -52,6 +53,16 @@ def test_predict_skips_what_it_cannot_read(
     assert "1 of 2 images segmented" in out
     assert "Skipped: 1\n  in/broken.jpg is not an image" in err
     assert Path("predictions/masks/x.png").is_file()
+
+
+def test_predict_skips_what_is_too_large(
+    segmenter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(Path("x.png"))
+    assert weaktr("predict", "--help") == 0
+    assert f"[default: ({MAX_MEGAPIXELS:g})" in capsys.readouterr().out
+    assert weaktr("predict", segmenter, "x.png", "--max-megapixels", "0.0001") == 1
+    assert "at most 0.0001 are allowed; make it smaller" in capsys.readouterr().err
 
 
 def test_predict_with_a_table_of_tags(segmenter: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from weaktr.data.images import digest_bytes, inspect_image, read_image
+from weaktr.data.checks.inspection import inspect_mask
+from weaktr.data.images import PixelLimit, digest_bytes, inspect_image, read_image
 from weaktr.errors import UserError
 
 
@@ -225,6 +226,19 @@ def test_more_pixels_than_memory_should_take_are_refused(tmp_path: Path) -> None
     data[16:24] = struct.pack(">II", 100_000, 100_000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     path.write_bytes(data)
-    for function in (read_image, inspect_image):
-        with pytest.raises(UserError, match=r"bomb.png has more than [\d,]+ pixels"):
-            function(path)
+    sentence = "bomb.png is 100000x100000 pixels, 10000 megapixels, where at most 160 are allowed"
+    before = Image.MAX_IMAGE_PIXELS
+    for function in (read_image, inspect_image, inspect_mask):
+        with pytest.raises(UserError, match=sentence):
+            function(path, PixelLimit())
+    assert before == Image.MAX_IMAGE_PIXELS, "Pillow's own limit is as it was"
+
+
+def test_a_limit_may_be_above_that_of_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read_image(tmp_path / "x.png", PixelLimit(0.0006)).size == (30, 20)
+    with pytest.raises(UserError, match="30x20 pixels"):
+        read_image(tmp_path / "x.png", PixelLimit(0.00059))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import weaktr.predict.run
@@ -16,7 +17,7 @@ from tests.colour_model import CLASSES, MODEL, PARAMS, striped
 from weaktr.config.crf import CrfParams
 from weaktr.config.decoder import DecoderAugmentParams, DecoderParams
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import read_image
+from weaktr.data.images import PixelLimit, read_image
 from weaktr.data.masks import read_mask, write_mask
 from weaktr.errors import UserError
 from weaktr.models.segmenter import Segmenter
@@ -112,12 +113,12 @@ def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """However many there are: read but not yet written ones stay under a bound."""
     lock, held, most = threading.Lock(), 0, 0
 
-    def counting_read(path: Path) -> Image.Image:
+    def counting_read(path: Path, limit: PixelLimit | None) -> Image.Image:
         nonlocal held, most
         with lock:
             held += 1
             most = max(most, held)
-        return read_image(path)
+        return read_image(path, limit)
 
     def counting_write(path: Path, labels: np.ndarray) -> None:
         nonlocal held
@@ -195,7 +196,7 @@ def test_a_failure_leaves_nothing_half_written(
     def failing(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
-            raise RuntimeError("out of memory")
+            raise RuntimeError("a bug")
         return segment(*arguments)
 
     monkeypatch.setattr(weaktr.predict.run, "segment", failing)
@@ -206,6 +207,64 @@ def test_a_failure_leaves_nothing_half_written(
     assert set(written) <= {"classes.csv", *(f"{i}.png" for i in range(4))}
     for path in (tmp_path / "out" / "masks").glob("*.png"):
         read_mask(path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_an_image_that_memory_does_not_suffice_for_is_named_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    sizes = []
+
+    def short_of_memory(model: Segmenter, images: Sequence[Any], *more: Any) -> Any:
+        sizes.append(len(images))
+        if len(images) > 1 or images[0][0, 0, 0] > 200:  # red
+            raise error
+        return segment(model, images, *more)
+
+    monkeypatch.setattr(weaktr.predict.run, "segment", short_of_memory)
+    images = [save(tmp_path / f"{i}.png", striped(30, 20, "ggrg"[i])) for i in range(4)]
+    outcome = run(images, tmp_path / "out", overlay=True)
+    assert sizes == [4, 1, 1, 1, 1]
+    assert outcome.skipped == [
+        f"{images[2]} (30x20 pixels) needs more memory than there is; make it smaller, cut it into "
+        "tiles, or run it on another machine."
+    ]
+    assert [Path(row["image"]).stem for row in rows_of(tmp_path / "out")] == ["0", "1", "3"]
+    assert len(list((tmp_path / "out").rglob("2.*"))) == 0
+
+
+@pytest.mark.parametrize("place", ["read_image", "write_mask", "overlay_picture"])
+def test_memory_that_does_not_suffice_to_read_or_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    original = getattr(weaktr.predict.run, place)
+
+    def failing(*arguments: Any) -> Any:
+        if "1.png" in str(arguments[0]) or np.shape(arguments[0])[:1] == (21,):
+            raise MemoryError
+        return original(*arguments)
+
+    monkeypatch.setattr(weaktr.predict.run, place, failing)
+    images = [save(tmp_path / f"{i}.png", striped(30, 20 + i, "g")) for i in range(3)]
+    outcome = run(images, tmp_path / "out", overlay=True)
+    assert [problem.split()[0] for problem in outcome.skipped] == [str(images[1])]
+    assert sorted(path.stem for path in (tmp_path / "out").rglob("*.*g")) == ["0", "0", "2", "2"]
+
+
+def test_an_image_above_the_limit_is_skipped(tmp_path: Path) -> None:
+    images = [save(tmp_path / f"{i}.png", striped(30, 20 + 20 * i, "g")) for i in range(2)]
+    outcome = run(images, tmp_path / "out", limit=PixelLimit(0.001, "shrink it"))
+    assert outcome.skipped == [
+        f"{images[1]} is 30x40 pixels, 0 megapixels, where at most 0.001 are allowed; shrink it."
+    ]
+    assert [Path(row["image"]).stem for row in rows_of(tmp_path / "out")] == ["0"]
 
 
 def test_names_that_are_not_unicode_come_back_as_they_were(tmp_path: Path) -> None:

@@ -52,6 +52,31 @@ def test_bad_params_end_a_stage_in_one_sentence(
     assert contents(*MADE) == before
 
 
+def test_weights_may_be_a_linked_file_but_not_in_a_linked_folder(
+    workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """DVC follows links to files, and does not look into linked folders."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "w.pth").write_bytes(b"weights")
+    pretrained = workspace / "data/pretrained"
+    (pretrained / "w.pth").symlink_to(elsewhere / "w.pth")
+    (pretrained / "folder").symlink_to(elsewhere, target_is_directory=True)
+    for name, sentence in {
+        "data/pretrained/w.pth": "data/pretrained/w.pth cannot be read as weights",
+        "data/pretrained/folder/w.pth": "data/pretrained/folder is a link to a folder, into which",
+        "data/pretrained/../raw/w.pth": "data/raw/w.pth must be in data/pretrained",
+    }.items():
+        write_params(workspace, tiny_params(cam__backbone__weights=name))
+        code, output = run_command("train-cam")
+        assert code == 2
+        assert sentence in output
+    shutil.rmtree(pretrained)
+    pretrained.symlink_to(elsewhere, target_is_directory=True)
+    write_params(workspace, tiny_params(cam__backbone__weights="data/pretrained/w.pth"))
+    code, output = run_command("train-cam")
+    assert "data/pretrained/w.pth cannot be read as weights" in output
+
+
 @pytest.mark.parametrize(
     ("command", "spoil", "sentence"),
     [

@@ -33,14 +33,14 @@ def cam(
     """
     import numpy as np
 
-    from weaktr.data.images import read_image
+    from weaktr.data.images import PixelLimit, read_image
     from weaktr.device import choose_device, set_threads
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.models.cam_network import CAMNetwork
     from weaktr.predict.known_tags import parse_class_tags
     from weaktr.report.cam_picture import cam_figure, chosen_classes, class_maps, save_cam_picture
 
-    pixels = np.array(read_image(image))
+    pixels = np.array(read_image(image, PixelLimit()))
     output = output or Path(f"{image.stem}.cam.png")
     if output.resolve() == image.resolve():
         raise UserError(f"--output {output} is the image itself; choose another name.")

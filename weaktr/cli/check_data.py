@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,10 @@ def check_data(
     tags_from: Annotated[
         str | None, typer.Option(help="dataset.tags_from: auto, annotations, table or masks.")
     ] = None,
+    max_megapixels: Annotated[
+        float | None,
+        typer.Option(help="Refuse larger images undecoded: dataset.max_megapixels."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one per core")
     ] = None,
@@ -63,6 +67,7 @@ def check_data(
         "train_split": train_split,
         "val_split": val_split,
         "tags_from": tags_from,
+        "max_megapixels": max_megapixels,
     }
     section = dataset_params(params, {k: v for k, v in given.items() if v is not None})
     if section.kind == "shapes" and not any(Path(section.root).glob("*/")):
@@ -77,7 +82,7 @@ def check_data(
     raise typer.Exit(2 if report.errors else 0)
 
 
-def dataset_params(params_file: Path | None, overrides: Mapping[str, str]) -> "DatasetParams":
+def dataset_params(params_file: Path | None, overrides: Mapping[str, Any]) -> "DatasetParams":
     """The `dataset` section that file and options make together.
 
     Raises:

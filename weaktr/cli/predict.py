@@ -60,6 +60,10 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    max_megapixels: Annotated[
+        float | None,
+        typer.Option(min=0, help="Skip larger images before they are decoded.", show_default="160"),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Segment images: masks and a table.
@@ -70,7 +74,8 @@ def predict(
     of each class's).
     Sub-folders of the images are kept.
 
-    Exit code 1: some images could not be read; they are listed at the end.
+    Exit code 1: some images could not be read, or not be segmented in the memory that there is;
+    they are listed at the end.
 
     \b
     weaktr predict models/segmenter photo.jpg --overlay
@@ -81,6 +86,8 @@ def predict(
     weaktr predict models:/animals/1 photos/
     """
     from weaktr.cli.masks_to import refuse_existing
+    from weaktr.config.values import MAX_MEGAPIXELS
+    from weaktr.data.images import PixelLimit
     from weaktr.device import choose_device, set_threads
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.models.segmenter import Segmenter
@@ -113,6 +120,10 @@ def predict(
         ),
         allowed=allowed,
         overlay=overlay,
+        limit=PixelLimit(
+            MAX_MEGAPIXELS if max_megapixels is None else max_megapixels,
+            "make it smaller, cut it into tiles, or raise --max-megapixels",
+        ),
         threads=min(8, os.cpu_count() or 1),
     )
     say(outcome, output)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from weaktr.config.values import Count, CountOrZero, Real, Section
+from weaktr.config.values import MAX_MEGAPIXELS, Count, CountOrZero, Positive, Real, Section
 
 
 def _composed(name: str) -> str:
@@ -49,6 +49,8 @@ class DatasetParams(Section):
     """COCO: crowd regions become void, or keep their class."""
     val_share: Annotated[Real, Field(ge=0, lt=1)] = 0.2
     """Folder without a split column: the share of images held out, chosen by a digest of the id."""
+    max_megapixels: Positive = MAX_MEGAPIXELS
+    """Larger images are refused before they are decoded: a small file may unfold to gigabytes."""
     shapes: ShapesParams = ShapesParams()
 
     @model_validator(mode="after")

@@ -27,6 +27,9 @@ Flag = Annotated[bool, Field(strict=True)]
 Scales = Annotated[tuple[Annotated[Real, Field(gt=0, le=16)], ...], Field(min_length=1)]
 Side = Annotated[int, Field(ge=1, le=2**14, strict=True)]
 """Of an image, in pixels."""
+MAX_MEGAPIXELS = 160.0
+"""Of an image file, unless a larger number is asked for: above the largest cameras (151) and
+tiles of 12,000 x 12,000, under what a file of a few kilobytes may unfold to."""
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Precision = Literal["float32", "bfloat16"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from weaktr.data.images import orientation_of, read_image, to_8_bit, to_rgb, upright
+from weaktr.data.images import PixelLimit, orientation_of, read_image, to_8_bit, to_rgb, upright
 from weaktr.errors import UserError
 from weaktr.labels import Pixels
 
@@ -26,7 +26,7 @@ def rgb_pixels(image: ImageLike) -> Pixels:
         UserError: If it is none of these, is empty, or does not decode.
     """
     if isinstance(image, str | os.PathLike):
-        return np.array(read_image(Path(image)))
+        return np.array(read_image(Path(image), PixelLimit()))
     picture = _picture_of(image) if isinstance(image, np.ndarray) else image
     if not isinstance(picture, Image.Image):
         kind = type(image).__name__

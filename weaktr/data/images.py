@@ -2,21 +2,25 @@
 
 import hashlib
 import io
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from weaktr.config.values import MAX_MEGAPIXELS
 from weaktr.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Decoders that are tried, whatever a file's name says."""
 
-# Images up to twice Pillow's limit go; those above are refused by an error of its own.
+# The limit of pixels is ours, and is held to when the header is read.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+_opening = threading.Lock()
 
 _ORIENTATION_TAG = 0x0112
 SWAPS_SIDES = frozenset({5, 6, 7, 8})
@@ -33,6 +37,18 @@ _PLAIN_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCb
 """Modes whose conversion to RGB cannot fail."""
 _CHECK_SIDE = 32
 """Sides that the JPEG decoder may reduce an image to when a file is only checked."""
+
+
+class PixelLimit(NamedTuple):
+    """How large an image may be; a larger one is refused before it is decoded.
+
+    Attributes:
+        megapixels: Most of them.
+        way_out: What to do about a larger one.
+    """
+
+    megapixels: float = MAX_MEGAPIXELS
+    way_out: str = "make it smaller or cut it into tiles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +68,22 @@ class ImageFacts:
     digest: str
 
 
-def read_image(path: str | Path) -> Image.Image:
+def read_image(path: str | Path, limit: PixelLimit | None = None) -> Image.Image:
     """Decodes an image file as 8-bit RGB, turned upright by its EXIF orientation.
 
     Grey, palette, CMYK and 16-bit images are converted (16 bits by a fixed scale, not by the
     image's own range); transparent pixels are put on white, as viewers show them. Of files with
     several pictures the first is taken.
 
+    Args:
+        path: The file.
+        limit: For files that nobody has checked yet.
+
     Raises:
-        UserError: If the file is missing, empty, truncated, or is no image in a known format.
+        UserError: If the file is missing, empty, truncated, too large, or is no image in a known
+            format.
     """
-    image = _open(path, read_bytes(path))
+    image = _open(path, read_bytes(path), limit)
     try:
         rgb = to_rgb(image, path)
         return upright(rgb, orientation_of(image))
@@ -72,7 +93,7 @@ def read_image(path: str | Path) -> Image.Image:
         raise _undecodable(path, error) from None
 
 
-def inspect_image(path: str | Path) -> ImageFacts:
+def inspect_image(path: str | Path, limit: PixelLimit | None = None) -> ImageFacts:
     """Size, orientation and digest of an image file, decoded once so that damage shows.
 
     JPEG files are decoded at a fraction of their size, which reads all their bytes at about two
@@ -82,7 +103,7 @@ def inspect_image(path: str | Path) -> ImageFacts:
         UserError: As `read_image`.
     """
     data = read_bytes(path)
-    image = _open(path, data)
+    image = _open(path, data, limit)
     try:
         # Pillow turns TIFF upright as it loads; the others may tell only once they are loaded.
         at_first = orientation_of(image) if image.format == "TIFF" else None
@@ -161,14 +182,40 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def _open(path: str | Path, data: bytes) -> Image.Image:
+def open_image(data: bytes, path: str | Path, limit: PixelLimit | None) -> Image.Image:
+    """An image of which the header is read, and nothing decoded.
+
+    Args:
+        data: Of the file.
+        path: What to call it in messages.
+        limit: Of its size; `None`: any.
+
+    Raises:
+        UserError: If it is larger.
+        Exception: Anything, if the header is damaged or of no known format.
+    """
+    with _opening:
+        pillows = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillows
+    megapixels = image.width * image.height / 1e6
+    if limit is not None and megapixels > limit.megapixels:
+        raise UserError(
+            f"{path} is {image.width}x{image.height} pixels, {megapixels:.0f} megapixels, where at "
+            f"most {limit.megapixels:g} are allowed; {limit.way_out}."
+        )
+    return image
+
+
+def _open(path: str | Path, data: bytes, limit: PixelLimit | None) -> Image.Image:
     """Reads the header."""
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise UserError(
-            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller."
-        ) from None
+        return open_image(data, path, limit)
+    except UserError:
+        raise
     except Exception:  # A damaged header can raise anything.
         raise UserError(
             f"{path} is not an image that can be read (JPEG, PNG, WebP, BMP or TIFF); "
@@ -177,6 +224,10 @@ def _open(path: str | Path, data: bytes) -> Image.Image:
 
 
 def _undecodable(path: str | Path, error: Exception) -> UserError:
+    if isinstance(error, MemoryError):
+        return UserError(
+            f"{path} needs more memory than there is; make it smaller or cut it into tiles."
+        )
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(f"{path} does not decode ({reason}); fetch it again or remove it.")
 

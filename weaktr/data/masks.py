@@ -1,6 +1,5 @@
 """Masks as palette PNG files: 0 background, 1..C classes in list order, 255 void."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -8,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from weaktr.data.images import FORMATS, orientation_of, read_bytes, upright
+from weaktr.data.images import PixelLimit, open_image, orientation_of, read_bytes, upright
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID, Pixels
 
@@ -26,12 +25,14 @@ def read_mask(path: str | Path) -> Pixels:
     return decode_mask(read_bytes(path), path)
 
 
-def decode_mask(data: bytes, path: str | Path) -> Pixels:
+def decode_mask(data: bytes, path: str | Path, limit: PixelLimit | None = None) -> Pixels:
     """`read_mask` for bytes already read; `path` is for messages."""
     try:
-        stored = Image.open(io.BytesIO(data), formats=FORMATS)
+        stored = open_image(data, path, limit)
         stored.load()
         image = upright(stored, orientation_of(stored))
+    except UserError:
+        raise
     except Exception as error:  # PIL's decoders raise anything, struct.error and KeyError included.
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, Image.UnidentifiedImageError):

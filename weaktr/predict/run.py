@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ from weaktr.batching import equal_shape_batches, map_ahead
 from weaktr.config.crf import CrfParams
 from weaktr.config.decoder import DecoderParams
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import read_image
+from weaktr.data.images import PixelLimit, read_image
 from weaktr.data.masks import write_mask
+from weaktr.device import free_memory, ran_out_of_memory
 from weaktr.errors import UserError
 from weaktr.files import replace_file
 from weaktr.labels import Pixels
@@ -62,11 +64,11 @@ class _Loaded(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """A segmented image."""
+    """An image, segmented unless memory did not suffice."""
 
     job: _Job
     image: Pixels
-    result: Segmentation
+    result: Segmentation | None
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Outcome:
 
     Attributes:
         images: How many were asked for.
-        skipped: Why each image that could not be read was skipped, one sentence each.
+        skipped: Why each image without a mask has none, one sentence each.
     """
 
     images: int
@@ -122,6 +124,7 @@ def predict(
     *,
     allowed: Sequence[tuple[int, ...] | None] | None = None,
     overlay: bool = False,
+    limit: PixelLimit | None = None,
     threads: int = 2,
 ) -> Outcome:
     """Writes `masks/<name>.png`, `predictions.csv`, `classes.csv`, and `overlays/<name>.jpg`.
@@ -132,11 +135,13 @@ def predict(
     Args:
         model: In evaluation mode, on the device to use.
         classes: Names without background.
-        images: Different files; those that cannot be read are skipped.
+        images: Different files; those that cannot be read, or not be segmented in the memory that
+            there is, are skipped.
         output: Folder for the results.
         params: InferenceSettings, scales, flip and CRF.
         allowed: For each image the classes it may contain, 0-based, or `None` for all.
         overlay: Whether to write pictures of the masks over their images.
+        limit: Of the size of an image; larger ones are skipped too.
         threads: Files that are read and written side by side while the network runs.
 
     Raises:
@@ -153,28 +158,33 @@ def predict(
         with prediction_table(output / "predictions.csv", classes) as table:
 
             def readable() -> Iterator[_Loaded]:
-                for loaded in map_ahead(pool, _load, jobs, ahead=threads):
+                load = partial(_load, limit=limit)
+                for loaded in map_ahead(pool, load, jobs, ahead=threads):
                     if loaded.image is not None:
                         yield loaded
                     else:
                         outcome.skipped.append(loaded.problem)
                         table.add(loaded.job.index, None)
 
-            def write(done: _Done) -> tuple[int, Row]:
+            def write(done: _Done) -> tuple[int, Row | str]:
                 return done.job.index, _write(done, output, classes, overlay=overlay)
 
             results = _segmented(model, readable(), params)
             rows = map_ahead(pool, write, results, ahead=2 * threads)
             for index, row in track(rows, "images", total=len(jobs)):
-                table.add(index, row)
+                if isinstance(row, str):
+                    outcome.skipped.append(row)
+                table.add(index, None if isinstance(row, str) else row)
     return outcome
 
 
-def _load(job: _Job) -> _Loaded:
+def _load(job: _Job, limit: PixelLimit | None) -> _Loaded:
     try:
-        return _Loaded(job, np.array(read_image(job.path)))
+        return _Loaded(job, np.array(read_image(job.path, limit)))
     except UserError as error:
         return _Loaded(job, None, str(error))
+    except MemoryError:
+        return _Loaded(job, None, _too_large(job, ""))
 
 
 def _segmented(
@@ -197,22 +207,61 @@ def _segmented(
     ):
         images = [one.image for one in batch if one.image is not None]
         allowed = [everything if one.job.allowed is None else one.job.allowed for one in batch]
-        results = segment(model, images, params, allowed)
+        results = _segment_in_memory(model, images, params, allowed)
         for one, image, result in zip(batch, images, results, strict=True):
             yield _Done(one.job, image, result)
 
 
-def _write(done: _Done, output: Path, classes: Sequence[str], *, overlay: bool) -> Row:
-    """Writes the files of one image and gives its row of the table."""
-    labels, confidence = done.result
+def _segment_in_memory(
+    model: Segmenter,
+    images: Sequence[Pixels],
+    params: EvaluationParams,
+    allowed: Sequence[tuple[int, ...]],
+) -> Sequence[Segmentation | None]:
+    """`segment`, one by one where memory does not suffice for all; `None` where not for one."""
+    try:
+        return segment(model, images, params, allowed)
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+    free_memory()
+    if len(images) == 1:
+        return [None]
+    alone = [[image] for image in images], [[classes] for classes in allowed]
+    return [_segment_in_memory(model, one, params, a)[0] for one, a in zip(*alone, strict=True)]
+
+
+def _too_large(job: _Job, size: str) -> str:
+    return (
+        f"{job.path}{size} needs more memory than there is; make it smaller, cut it into tiles, or "
+        "run it on another machine."
+    )
+
+
+def _write(done: _Done, output: Path, classes: Sequence[str], *, overlay: bool) -> Row | str:
+    """Writes the files of one image; gives its row of the table, or says why there is none."""
+    too_large = _too_large(done.job, f" ({done.image.shape[1]}x{done.image.shape[0]} pixels)")
+    if done.result is None:
+        return too_large
+    try:
+        return _write_result(done, done.result, output, classes, overlay=overlay)
+    except MemoryError:
+        return too_large
+
+
+def _write_result(
+    done: _Done, result: Segmentation, output: Path, classes: Sequence[str], *, overlay: bool
+) -> Row:
+    labels, confidence = result
     mask = f"masks/{done.job.name}.png"
-    with replace_file(output / mask) as temporary:
-        write_mask(temporary, labels)
-    if overlay:
-        with replace_file(output / "overlays" / f"{done.job.name}.jpg") as temporary:
-            overlay_picture(done.image, labels).save(temporary, format="JPEG", quality=92)
     counts = np.bincount(labels.reshape(-1), minlength=len(classes) + 1)
     sums = np.bincount(labels.reshape(-1), confidence.reshape(-1), minlength=len(classes) + 1)
+    picture = overlay_picture(done.image, labels) if overlay else None
+    with replace_file(output / mask) as temporary:
+        write_mask(temporary, labels)
+    if picture is not None:
+        with replace_file(output / "overlays" / f"{done.job.name}.jpg") as temporary:
+            picture.save(temporary, format="JPEG", quality=92)
     return Row(
         image=str(done.job.path),
         mask=mask,

@@ -228,7 +228,8 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
     ),
     "a PNG promises too many pixels": (
         png(bomb),
-        "{root}/images/a.jpg has more than 178,956,970 pixels; make it smaller.",
+        "{root}/images/a.jpg is 100000x100000 pixels, 10000 megapixels, where at most 160 are "
+        "allowed; make it smaller, cut it into tiles, or raise dataset.max_megapixels.",
     ),
     "a WebP is cut off": (
         encoded("WEBP", lambda data: data[: len(data) // 2]),
@@ -255,7 +256,8 @@ FOLDER_CASES: dict[str, tuple[Break, str]] = {
             lambda root: (root / "images/a.jpg").unlink(),
             lambda root: (root / "images/a.jpg").symlink_to("nowhere.jpg"),
         ),
-        "{root}/images/a.jpg does not exist; check the path.",
+        "{root}/images/a.jpg is a link that leads nowhere, at which DVC stops; remove it, or put "
+        "back nowhere.jpg.",
     ),
     "a name has a line break": (
         in_turn(

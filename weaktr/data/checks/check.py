@@ -14,9 +14,10 @@ from weaktr.data.checks.inspection import (
     gather_masks,
     inspect_entries,
 )
+from weaktr.data.checks.links import check_links
 from weaktr.data.checks.summary import summarise
 from weaktr.data.class_words import same_but_for_writing
-from weaktr.data.images import orientation_for
+from weaktr.data.images import PixelLimit, orientation_for
 from weaktr.data.manifest import Manifest, MaskRecord, Record
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.registry import list_dataset
@@ -27,6 +28,7 @@ FEW_IMAGES = 10
 """Training images of a class; from fewer, a network learns the pictures and not the class."""
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, line ends, and surrogates (as which undecodable bytes reach Python)."""
+_WAY_OUT = "make it smaller, cut it into tiles, or raise dataset.max_megapixels"
 _LONGEST_ID = 200
 """Bytes; file systems allow 255, and results add suffixes."""
 
@@ -108,9 +110,11 @@ def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Repor
         listing = list_dataset(params)
     except UserError as error:
         return Report(Manifest((), ()), [Problem("error", "layout", str(error))], [])
+    check_links(listing, params.root)
     entries = _usable(listing)
     records, plans = [], []
-    inspections = inspect_entries(entries, workers=workers)
+    limit = PixelLimit(params.max_megapixels, _WAY_OUT)
+    inspections = inspect_entries(entries, limit, workers=workers)
     for entry, seen in zip(entries, inspections, strict=True):
         record = _record(listing, entry, seen)
         if record is not None:

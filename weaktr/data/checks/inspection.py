@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from weaktr.data.images import (
     ImageFacts,
+    PixelLimit,
     digest_bytes,
     inspect_image,
     read_bytes,
@@ -48,45 +50,47 @@ class Inspection:
 
 
 def inspect_entries(
-    entries: Sequence[Entry], *, workers: int | None = None
+    entries: Sequence[Entry], limit: PixelLimit, *, workers: int | None = None
 ) -> Iterator[Inspection]:
     """Reads image and mask file of every entry, in order; decodes each once so that damage shows.
 
     Args:
         entries: What to read. Masks that are no files are not read.
+        limit: Of the size of both; larger ones are not decoded.
         workers: Processes; `None`: one per core.
     """
     pairs = [
         (entry.image, entry.mask.path if isinstance(entry.mask, StoredMask) else None)
         for entry in entries
     ]
-    return parallel_map(_inspect, pairs, "checking images", workers=workers)
+    inspect = partial(_inspect, limit=limit)
+    return parallel_map(inspect, pairs, "checking images", workers=workers)
 
 
-def _inspect(pair: tuple[str, str | None]) -> Inspection:
+def _inspect(pair: tuple[str, str | None], limit: PixelLimit) -> Inspection:
     image_path, mask_path = pair
     image: ImageFacts | str
     mask: MaskFacts | str | None = None
     try:
-        image = inspect_image(image_path)
+        image = inspect_image(image_path, limit)
     except UserError as error:
         image = str(error)
     if mask_path is not None:
         try:
-            mask = inspect_mask(mask_path)
+            mask = inspect_mask(mask_path, limit)
         except UserError as error:
             mask = str(error)
     return Inspection(image, mask)
 
 
-def inspect_mask(path: str | Path) -> MaskFacts:
+def inspect_mask(path: str | Path, limit: PixelLimit | None = None) -> MaskFacts:
     """Size, ids and digest of a mask file.
 
     Raises:
         UserError: As `weaktr.data.masks.read_mask`.
     """
     data = read_bytes(path)
-    ids = decode_mask(data, path)
+    ids = decode_mask(data, path, limit)
     height, width = ids.shape
     present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
     return MaskFacts(width, height, tuple(present.tolist()), digest_bytes(data))

@@ -61,7 +61,7 @@ def walk(root: Path) -> Found:
         folders[:] = sorted(
             name
             for name in folders
-            if not is_system_folder(name) and not _leads_up(here / name, root)
+            if not is_system_folder(name) and not leads_up(here / name, root)
         )
         for name, kind in _kinds(folder, names):
             if kind == _READ:
@@ -134,7 +134,7 @@ def is_system_folder(name: str) -> bool:
     return name[0] == "." or name.lower() in _SYSTEM_FOLDERS
 
 
-def _leads_up(folder: Path, root: Path) -> bool:
+def leads_up(folder: Path, root: Path) -> bool:
     """Whether the folder is a link to one that it lies in, which would be walked for ever."""
     if not folder.is_symlink():
         return False
