@@ -9,7 +9,14 @@ import pandas as pd
 from stages.common.label_source import label_source
 from stages.common.metrics import write_metrics
 from stages.common.paths import IMAGES, PREDICTIONS, PREPARED, SEGMENTER
-from stages.common.report import curves, mask_notes, pseudo_label_examples, seed_chain, step_title
+from stages.common.report import (
+    corrected_facts,
+    curves,
+    mask_notes,
+    pseudo_label_examples,
+    seed_chain,
+    step_title,
+)
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.images import read_image
@@ -56,7 +63,10 @@ def run(context: Context) -> Result:
     names = ("background", *manifest.classes)
     result = scores(matrix, names) if matrix.any() else None
     named = {"miou": result.mean_iou, "accuracy": result.pixel_accuracy} if result else {}
-    write_metrics(context, {f"{name}_{params.split}": value for name, value in named.items()})
+    metrics = {f"{name}_{params.split}": value for name, value in named.items()}
+    if masks_by_hand := corrected_facts()["masks"]:
+        metrics["corrected"] = masks_by_hand
+    write_metrics(context, metrics)
     details = {"split": params.split, "images": len(part)}
     if result:
         steps = {name: float(mean_iou(counts)) for name, counts in found.steps.items()}

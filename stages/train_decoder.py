@@ -1,4 +1,7 @@
-"""Trains the segmenter on pseudo-labels, or on what else `decoder.labels_from` names."""
+"""Trains the segmenter on pseudo-labels, or on what else `decoder.labels_from` names.
+
+Masks that a person corrected (`decoder.corrected`) take the place of these, in every round.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.common.alone import alone_with_training
+from stages.common.corrected import NO_MASKS, corrected_masks, facts_about, in_words
 from stages.common.label_source import label_source
-from stages.common.paths import CLASSES, MANIFEST, PREPARED, SEGMENTER
+from stages.common.paths import CLASSES, CORRECTED, MANIFEST, PREPARED, SEGMENTER
 from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.training import (
@@ -45,25 +49,32 @@ def run(context: Context) -> Result:
     on after it.
     """
     params = context.params.decoder
-    training = Manifest.load(PREPARED).require_split("train")
+    manifest = Manifest.load(PREPARED)
+    training = manifest.require_split("train")
+    corrected = corrected_masks(params.corrected, manifest)
     labels = Path(params.labels_from)
+    facts = facts_about(params.corrected, corrected, manifest, load_label_maps(labels))
+    by_hand = {id_: mask.path for id_, mask in corrected.items()}
+    orientations = {id_: mask.orientation for id_, mask in corrected.items()}
     history: list[dict[str, float]] = []
     stems: list[str] = []
     for _ in range(params.rounds - 1):
-        maps, checkpoint = load_label_maps(labels), checkpoint_of(context, labels)
+        maps, checkpoint = load_label_maps(labels) | by_hand, checkpoint_of(context, labels)
         finished = checkpoint.folder / checkpoint.stem
         with alone_with_training(checkpoint):
             if not finished.is_dir():
-                model, curves = train_round(context, training, maps, checkpoint, len(history))
+                model, curves = train_round(
+                    context, training, maps, orientations, checkpoint, len(history)
+                )
                 with replace_dir(finished) as folder:
                     relabel(model, training, params, folder)
                     write_curves(folder / CURVES, curves)
         history += read_curves(finished / CURVES)
         labels = finished
         stems.append(checkpoint.stem)
-    maps, checkpoint = load_label_maps(labels), checkpoint_of(context, labels)
+    maps, checkpoint = load_label_maps(labels) | by_hand, checkpoint_of(context, labels)
     with alone_with_training(checkpoint):
-        model, curves = train_round(context, training, maps, checkpoint, len(history))
+        model, curves = train_round(context, training, maps, orientations, checkpoint, len(history))
     history += curves
 
     write_curves(context.reports / CURVES, history)
@@ -72,29 +83,35 @@ def run(context: Context) -> Result:
         "epochs": len(history),
         "rounds": params.rounds,
         "labels_from": params.labels_from,
+        "corrected": facts,
     }
     write_json(context.reports / "details.json", details)
     save_model(model, SEGMENTER, classes=training.classes)
     stems.append(checkpoint.stem)
     note_outputs(context.checkpoints, STAGE.name, stems, STAGE.writes)
     context.artifacts.append(SEGMENTER)
+    made = f"{counted(len(history), 'epoch')} on {counted(len(training), 'image')}"
     return Result(
-        made=f"{counted(len(history), 'epoch')} on {counted(len(training), 'image')}",
+        made=", ".join([made, *in_words(facts)]),
         number=f"loss {history[-1]['loss']:.3f}",
         where=SEGMENTER,
     )
 
 
 def checkpoint_of(context: Context, labels: Path) -> Checkpoint:
-    """The checkpoint of training on just these labels."""
-    weights = tracked_weights(context.params.decoder.backbone, "decoder.backbone")
-    return checkpoint_for(context, STAGE.name, [MANIFEST, CLASSES, labels, *weights])
+    """The checkpoint of training on just these labels, with the corrected masks."""
+    params = context.params.decoder
+    inputs = [MANIFEST, CLASSES, labels, *tracked_weights(params.backbone, "decoder.backbone")]
+    if params.corrected != NO_MASKS:
+        inputs.append(CORRECTED / params.corrected)
+    return checkpoint_for(context, STAGE.name, inputs)
 
 
 def train_round(
     context: Context,
     training: Manifest,
     maps: Mapping[str, str],
+    orientations: Mapping[str, int],
     checkpoint: Checkpoint,
     epochs_before: int,
 ) -> tuple[Segmenter, list[dict[str, float]]]:
@@ -120,7 +137,7 @@ def train_round(
 
     history = train(
         model,
-        MaskDataset(training, maps, transform, seed=seed),
+        MaskDataset(training, maps, transform, seed=seed, orientations=orientations),
         lambda logits, target: {"loss": criterion(logits, target)},
         decoder_optimizer(model, params),
         lambda steps: decoder_schedule(params, steps),

@@ -32,6 +32,7 @@ class Repository:
         write_params(folder, tiny_params())
         for name in ("data/raw/shapes", "data/pretrained"):  # as in a clone, where git has them
             shutil.copy(REPOSITORY / name / "README.md", folder / name)
+        shutil.copy(REPOSITORY / "data/corrected/none/.gitkeep", folder / "data/corrected/none")
         (folder / "README.md").write_text("read me\n")
         (folder / "tests").mkdir()
         scripts = Path(sys.executable).parent

@@ -41,6 +41,7 @@ PARAMS: dict[str, Any] = {
     "labels": {"scales": [1.0], "background_score": 0.4, "crf": {"iterations": 2}},
     "decoder": {
         "labels_from": "data/pseudo-labels",
+        "corrected": "none",
         "backbone": BACKBONE,
         "crop_size": 48,
         "region": 12,
@@ -72,6 +73,7 @@ def write_params(folder: Path, params: dict[str, Any]) -> None:
     """Writes params.yaml and the folders that a clone has."""
     (folder / "data/raw/shapes").mkdir(parents=True, exist_ok=True)
     (folder / "data/pretrained").mkdir(parents=True, exist_ok=True)
+    (folder / "data/corrected/none").mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ def write_metrics(context: Context, values: Mapping[str, float]) -> None:
 
     Args:
         context: Of the stage.
-        values: By name, in percent.
+        values: By name: shares in percent, and counts.
     """
     rounded = {name: round(value, 2) for name, value in values.items()}
     write_json(context.reports / FILE, rounded)

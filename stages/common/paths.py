@@ -19,5 +19,6 @@ IMAGES = "images.csv"
 """In the folders of the reports of `export_labels` and `evaluate`: one row per image."""
 METRICS = Path("metrics.json")
 PLOTS = Path("plots")
+CORRECTED = Path("data/corrected")
 PRETRAINED = Path("data/pretrained")
 CHECKPOINTS = Path("checkpoints")

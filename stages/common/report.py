@@ -1,12 +1,14 @@
 """What the report tells of the stages that led to a result."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.common.label_source import Source
 from stages.common.paths import PSEUDO_LABELS, REPORTS
+from stages.common.words import counted
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import read_mask
@@ -40,14 +42,28 @@ def step_title(step: str, split: str, metric: str | None) -> str:
     return f"{step} on {split}" + (f" ({metric})" if metric else "")
 
 
+def corrected_facts() -> dict[str, Any]:
+    """What `train_decoder` wrote of corrected masks."""
+    facts = read_json(REPORTS / "train_decoder" / "details.json")["corrected"]
+    assert isinstance(facts, dict)
+    return facts
+
+
 def mask_notes(source: Source, labels_from: str) -> list[str]:
-    """Which true masks influenced the result."""
-    if source == "true masks":
-        return ["Supervised reference: the segmenter was trained on the true masks."]
-    if source == "other label maps":
-        return [f"The segmenter was trained on {labels_from}, which this pipeline did not make."]
-    seeds = read_json(REPORTS / "export_labels" / "details.json")
+    """Which true masks influenced the result, those among them that a person corrected."""
+    corrected = corrected_facts()
     uses = []
+    if corrected["masks"]:
+        uses.append(
+            f"{counted(corrected['masks'], 'corrected mask')} (data/corrected/"
+            f"{corrected['folder']}) trained the segmenter in place of label maps."
+        )
+    if source == "true masks":
+        return ["Supervised reference: the segmenter was trained on the true masks.", *uses]
+    if source == "other label maps":
+        made = f"The segmenter was trained on {labels_from}, which this pipeline did not make."
+        return [made, *uses]
+    seeds = read_json(REPORTS / "export_labels" / "details.json")
     if read_json(REPORTS / "train_cam" / "details.json")["selected_with_masks"]:
         uses.append("True masks of training images chose the epoch of the CAM network.")
     if seeds["background_score_chosen_with_masks"]:

@@ -12,9 +12,11 @@ import psutil
 from stages.common.code_digest import code_digest
 from stages.common.label_source import label_source
 from stages.common.paths import PREPARED, REPORTS, SEGMENTER
+from stages.common.report import corrected_facts
 from stages.common.signals import dvc_process
 from stages.common.stage import Stage
 from stages.common.terminal import duration
+from stages.common.words import counted
 from weaktr.config.params import Params
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, load_masks
@@ -100,10 +102,13 @@ def record_result(stage: Stage, params: Params, stage_named: Callable[[str], Sta
     metrics = {name: value for one in stages for name, value in headline(one.name).items()}
     recipes = list_recipes() if Path("recipes").is_dir() else []
     origin = origin_of(params, recipes)
-    name = ": ".join(filter(None, (os.environ.get("DVC_EXP_NAME"), origin.name)))
+    corrected = corrected_facts()["masks"]
+    by_hand = counted(corrected, "corrected mask") if corrected else ""
+    own_name = ", ".join(filter(None, (origin.name, by_hand)))
+    name = ": ".join(filter(None, (os.environ.get("DVC_EXP_NAME"), own_name)))
     tags = {
         "stage": "result",
-        "labels": label_source(params.decoder.labels_from),
+        "labels": ", ".join(filter(None, (label_source(params.decoder.labels_from), by_hand))),
         "mlflow.note.content": description(metrics, links),
         **{f"run.{link.stage}": link.run.info.run_id for link in links if link.run},
     }
@@ -119,7 +124,11 @@ def record_result(stage: Stage, params: Params, stage_named: Callable[[str], Sta
             record.experiment_id,
             record.id,
             SEGMENTER,
-            params={"recipe": origin.recipe, "encoder": params.decoder.backbone.name},
+            params={
+                "recipe": origin.recipe,
+                "encoder": params.decoder.backbone.name,
+                **({"corrected_masks": str(corrected)} if corrected else {}),
+            },
             example=_example(params),
         )
     _update_views(client, experiment_id(client, experiment))

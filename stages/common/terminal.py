@@ -24,7 +24,8 @@ def result_text(metrics: Mapping[str, float]) -> str:
     """
     lines = []
     for name, value in metrics.items():
-        lines.append(f"{name:<14}{value:>6.1f}   {title_of(name)}")
+        number = str(value) if isinstance(value, int) else f"{value:.1f}"
+        lines.append(f"{name:<14}{number:>6}   {title_of(name)}")
     lines += ["", *(f"{what:<14} {where}" for what, where in NEXT)]
     return "\n".join(lines)
 

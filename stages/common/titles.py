@@ -9,6 +9,7 @@ TITLES = {
     "miou_labels": "pseudo-labels, mIoU on train",
     "miou": "segmenter, mIoU",
     "accuracy": "segmenter, pixel accuracy",
+    "corrected": "corrected masks that trained the segmenter",
 }
 """What metrics mean, in the order of the pipeline; a group that a split follows stands alone."""
 

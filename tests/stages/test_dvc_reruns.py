@@ -1,11 +1,15 @@
 """What a change reruns, driven through real `dvc`."""
 
+import shutil
 from collections.abc import Callable
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.dvc_repository import Repository
 from tests.tiny import CHAIN, PARAMS
+from weaktr.data.masks import read_mask, write_mask
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,6 @@ def test_a_change_reruns_what_it_can_change_and_nothing_else(repository: Reposit
 
 def check_tracking(repository: Repository) -> None:
     """One run per result, and a stage run for each stage that really executed."""
-    from mlflow import MlflowClient
-
     client = MlflowClient(f"sqlite:///{repository.folder / 'mlflow.db'}")
     ids = {e.name: e.experiment_id for e in client.search_experiments()}
     results = client.search_runs([ids["weaktr"]])
@@ -75,6 +77,38 @@ def check_tracking(repository: Repository) -> None:
     assert [one.tags[0].value for one in inputs] == ["train", "val"]
     logged = {a.path for a in client.list_artifacts(latest.info.run_id, "evaluate")}
     assert "evaluate/report.html" in logged
+
+
+@pytest.mark.slow
+def test_a_corrected_mask_reruns_the_decoder_and_what_follows(repository: Repository) -> None:
+    repository.repro()
+    folder = repository.folder / "data/corrected/mine"
+    folder.mkdir()
+    labels = sorted((repository.folder / "data/pseudo-labels").glob("*.png"))
+    shutil.copy(labels[0], folder)
+    assert repository.stages_run() == [], "a folder that is not named changes nothing"
+    repository.change("decoder", "corrected", "mine")
+    assert repository.repro() == ["train_decoder", "evaluate"]
+    assert repository.stages_run() == []
+    ids = read_mask(labels[0])
+    ids[:8] = 255
+    write_mask(folder / labels[0].name, ids)
+    assert repository.repro() == ["train_decoder", "evaluate"]
+    result = latest_result(repository)
+    assert result.data.tags["labels"] == "pseudo-labels, 1 corrected mask"
+    assert result.info.run_name.endswith("1 corrected mask")
+    assert result.data.metrics["corrected"] == 1
+    repository.change("decoder", "corrected", "none")
+    assert repository.stages_run() == [], "the result without it is in DVC's cache"
+    assert "corrected" not in repository.json("metrics.json")
+
+
+def latest_result(repository: Repository) -> Run:
+    """The run of the last result."""
+    client = MlflowClient(f"sqlite:///{repository.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("weaktr")
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id])[0]
 
 
 def add_comment(source: str) -> str:

@@ -96,6 +96,7 @@ def test_make_clean_leaves_what_is_not_a_stages(tmp_path: Path) -> None:
         "mlruns/a",
         "data/raw/a",
         "data/pretrained/a",
+        "data/corrected/mine/a.png",
         "metrics.json",
         "plots/cam.csv",
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.values import (
@@ -50,6 +50,9 @@ class DecoderParams(Section):
     """What to learn from: a folder of label maps `<image id>.png`, or a list of masks with the
     columns id, mask and digest. `data/prepared/masks.csv` is the list of true masks; with it, the
     result is the supervised reference."""
+    corrected: str = "none"
+    """Masks to learn from in place of `labels_from`, for the training images that have one: the
+    name of a folder in `data/corrected/`. `none`: no mask is corrected."""
     backbone: BackboneParams = BackboneParams()
     crop_size: Annotated[int, Field(ge=16, strict=True)] = 480
     """Side of the square training crops, in pixels."""
@@ -108,6 +111,15 @@ class DecoderParams(Section):
     images, cut to their tags, replace the pseudo-labels, and a new segmenter starts from these."""
     relabel_scales: Scales = (1.0,)
     """Scales, each with its flip, of the predictions between rounds."""
+
+    @field_validator("corrected")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not name or name.startswith(".") or set(name) & set("/\\") or name != name.strip():
+            raise ValueError(
+                "must be `none`, or the name of a folder in data/corrected/ without a path"
+            )
+        return name
 
     @model_validator(mode="after")
     def _region_fits(self) -> "DecoderParams":

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from weaktr.data.corrected import turned_mask
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
-from weaktr.data.masks import read_mask
 from weaktr.errors import UserError
 from weaktr.training.sampling import Key, sample_seed, seeded
 
@@ -23,6 +24,8 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         masks: Path of each image's label map, by image id.
         transform: Joint transform of an RGB image and a uint8 label map `[H, W]`.
         seed: The run's seed.
+        orientations: EXIF orientation by which a label map is still to be turned upright, by image
+            id; those that are not in it lie on their image as they are.
 
     Raises:
         UserError: If an image has no label map.
@@ -35,6 +38,7 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         transform: Callable[[Image.Image, np.ndarray], tuple[Tensor, Tensor]],
         *,
         seed: int,
+        orientations: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         missing = [record.id for record in manifest.records if record.id not in masks]
         if missing:
@@ -46,6 +50,7 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         self.masks = masks
         self.transform = transform
         self.seed = seed
+        self.orientations = dict(orientations)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -54,7 +59,7 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         epoch, index = key
         record = self.records[index]
         image = read_image(record.image)
-        label = read_mask(self.masks[record.id])
+        label = turned_mask(self.masks[record.id], self.orientations.get(record.id, 1))
         if label.shape != (image.height, image.width):
             raise UserError(
                 f"{self.masks[record.id]} is {label.shape[1]}x{label.shape[0]} pixels but its "
