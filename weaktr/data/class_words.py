@@ -17,6 +17,11 @@ _WORDS: dict[str, Meaning] = {
     **dict.fromkeys(("none", "nan", "null", "n a", "nothing"), "nothing"),
 }
 
+_INSTEAD = {
+    "background": "remove it, id 0 is always background",
+    "void": "remove it, id 255 is always void",
+    "nothing": "leave the tags empty where there are none",
+}
 _NUMBERED = re.compile(r"\d+[\s:=.)\t-]+\S")
 _ARTICLES = frozenset(("a", "an", "the"))
 
@@ -66,6 +71,19 @@ def within_another(name: str, others: Iterable[str]) -> str | None:
 def _words(name: str) -> tuple[str, ...]:
     words = re.split(r"[\W_]+", name.casefold())
     return tuple(word for word in words if word and word not in _ARTICLES) or (name,)
+
+
+def refuse_no_classes(names: Iterable[str], where: str) -> tuple[str, ...]:
+    """The names, of which all are classes'.
+
+    Raises:
+        UserError: If one means background, void or nothing.
+    """
+    classes = tuple(names)
+    for name in classes:
+        if (meaning := meaning_of(name)) is not None:
+            raise UserError(f"{where} names `{name}` as a class; {_INSTEAD[meaning]}.")
+    return classes
 
 
 def without_background(names: Iterable[str], where: str) -> tuple[tuple[str, ...], str | None]:

@@ -22,7 +22,7 @@ from weaktr.data.images import (
     upright,
 )
 from weaktr.data.manifest import Manifest, Record
-from weaktr.data.masks import decode_mask, read_mask
+from weaktr.data.masks import decode_stored, read_mask
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID, Pixels
 
@@ -178,7 +178,7 @@ def _composed(name: str) -> str:
 def _checked(path: Path, record: Record, classes: tuple[str, ...]) -> CorrectedMask:
     """The mask, if it can be learned from."""
     data = read_bytes(path)
-    ids = decode_mask(data, path)
+    ids = decode_stored(data, path).ids
     present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256)).tolist()
     _refuse_other_formats(data, path, present, classes)
     height, width = ids.shape

@@ -23,6 +23,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _opening = threading.Lock()
 
 _ORIENTATION_TAG = 0x0112
+_BITS_TAG = 0x0102
+"""TIFF's bits of each value of a pixel."""
 SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,12 +62,14 @@ class ImageFacts:
         height: Height in pixels as shown.
         orientation: EXIF orientation, 1 to 8; 1 is upright.
         digest: Hex blake2b (128 bits) of the file's bytes.
+        peak: The largest value in it where values have 16 bits, else `None`.
     """
 
     width: int
     height: int
     orientation: int
     digest: str
+    peak: int | None = None
 
 
 def read_image(path: str | Path, limit: PixelLimit | None = None) -> Image.Image:
@@ -112,6 +116,7 @@ def inspect_image(path: str | Path, limit: PixelLimit | None = None) -> ImageFac
         image.load()
         if image.mode not in _PLAIN_MODES:
             to_rgb(image, path)
+        peak = _peak(image, data)
     except UserError:
         raise
     except Exception as error:
@@ -120,7 +125,20 @@ def inspect_image(path: str | Path, limit: PixelLimit | None = None) -> ImageFac
     orientation = orientation_of(image)
     if orientation in SWAPS_SIDES:
         width, height = height, width
-    return ImageFacts(width, height, at_first or orientation, digest_bytes(data))
+    return ImageFacts(width, height, at_first or orientation, digest_bytes(data), peak)
+
+
+def _peak(image: Image.Image, data: bytes) -> int | None:
+    """The largest value of a loaded image that has 16 bits a value; in colour, to a byte's step."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return int(np.asarray(image).max())
+    if image.format == "PNG":
+        bits = data[24]
+    else:
+        bits = max(getattr(image, "tag_v2", {}).get(_BITS_TAG, (8,)))
+    if bits != 16 or image.mode == "F":
+        return None
+    return 257 * int(np.asarray(image.convert("RGB")).max())
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from weaktr.data.class_words import composed, meaning_of, without_background
+from weaktr.data.class_words import composed, refuse_no_classes, without_background
 from weaktr.errors import UserError
 from weaktr.files import replace_file
 
@@ -26,11 +26,6 @@ TAG_SEPARATOR = ";"
 MAX_CLASSES = 254
 """Mask ids are one byte: 0 is background and 255 is void."""
 
-_INSTEAD = {
-    "background": "remove it, id 0 is always background",
-    "void": "remove it, id 255 is always void",
-    "nothing": "leave the tags empty where there are none",
-}
 _MANIFEST_COLUMNS = ("id", "image", "split", "tags", "width", "height", "digest")
 _MASK_COLUMNS = ("id", "mask", "digest")
 
@@ -210,7 +205,7 @@ def read_class_list(path: str | Path) -> tuple[tuple[str, ...], str | None]:
         UserError: As `read_classes`, or if names that are no class stand where ids would shift.
     """
     names, note = without_background(map(composed, _lines(path)), str(path))
-    return check_classes(names, where=str(path)), note
+    return check_classes(refuse_no_classes(names, str(path)), where=str(path)), note
 
 
 def _lines(path: str | Path) -> tuple[str, ...]:
@@ -232,8 +227,8 @@ def check_classes(names: Iterator[str] | tuple[str, ...], *, where: str) -> tupl
         where: Where the list comes from, for the message.
 
     Raises:
-        UserError: If there are none, too many, one twice, one that means background, void or
-            nothing, or one that could not be written in a list of tags.
+        UserError: If there are none, too many, one twice, or one that could not be written in a
+            list of tags.
     """
     classes = tuple(names)
     if not classes:
@@ -247,8 +242,10 @@ def check_classes(names: Iterator[str] | tuple[str, ...], *, where: str) -> tupl
     for name in classes:
         if name in seen:
             raise UserError(f"{where} names a class twice; remove one. Got: {name!r}.")
-        if (meaning := meaning_of(name)) is not None:
-            raise UserError(f"{where} names `{name}` as a class; {_INSTEAD[meaning]}.")
+        if name == "background":
+            raise UserError(
+                f"{where} names `background` as a class; remove it, id 0 is always background."
+            )
         if not name or name != name.strip() or not name.isprintable() or set(name) & set(";,|"):
             raise UserError(
                 f"{where} has a class name that cannot stand in a list of tags; use printable "

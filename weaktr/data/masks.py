@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,14 +19,30 @@ def read_mask(path: str | Path) -> Pixels:
     has one, is applied.
 
     Raises:
-        UserError: If the file is missing, empty, damaged, holds colours instead of ids, or ids
-            above 255.
+        UserError: If the file is missing, empty, damaged, a JPEG, holds colours instead of ids, or
+            ids above 255.
     """
-    return decode_mask(read_bytes(path), path)
+    return decode_stored(read_bytes(path), path).ids
 
 
-def decode_mask(data: bytes, path: str | Path, limit: PixelLimit | None = None) -> Pixels:
-    """`read_mask` for bytes already read; `path` is for messages."""
+class StoredMaskPixels(NamedTuple):
+    """A mask as a file holds it.
+
+    Attributes:
+        ids: `[H, W]`, uint8.
+        palette: Red, green and blue of id 0, of id 1, ...; `None`: the file has no palette.
+        black_and_white: Whether a pixel is one bit; white is id 1.
+    """
+
+    ids: Pixels
+    palette: list[int] | None
+    black_and_white: bool
+
+
+def decode_stored(
+    data: bytes, path: str | Path, limit: PixelLimit | None = None
+) -> StoredMaskPixels:
+    """`read_mask` for bytes already read, with what else the file says; `path` is for messages."""
     try:
         stored = open_image(data, path, limit)
         stored.load()
@@ -40,6 +56,11 @@ def decode_mask(data: bytes, path: str | Path, limit: PixelLimit | None = None) 
         raise UserError(
             f"{path} is not a mask that can be read ({reason}); write it again as palette PNG."
         ) from None
+    if stored.format in ("JPEG", "MPO") or stored.info.get("compression") == "jpeg":
+        raise UserError(
+            f"{path} is stored as JPEG, which changes ids along every edge; save the original as "
+            "palette or grey PNG."
+        )
     if image.mode not in ("P", "L", "1", "I") and not image.mode.startswith("I;16"):
         raise UserError(
             f"{path} holds colours, not class ids; save masks as palette or grey PNG with one id "
@@ -52,7 +73,18 @@ def decode_mask(data: bytes, path: str | Path, limit: PixelLimit | None = None) 
             raise UserError(
                 f"{path} holds ids that do not fit a byte; use 0 to {VOID}. Got: {low} to {high}."
             )
-    return np.array(ids, dtype=np.uint8, order="C")  # a copy: Pillow's memory is read-only
+    ids = np.array(ids, dtype=np.uint8, order="C")  # a copy: Pillow's memory is read-only
+    if image.mode == "L":
+        ids //= _stretched(data)
+    return StoredMaskPixels(
+        ids, image.getpalette("RGB") if image.mode == "P" else None, image.mode == "1"
+    )
+
+
+def _stretched(data: bytes) -> int:
+    """The factor by which Pillow brings grey PNG of two or four bits to eight."""
+    bits, colour_type = data[24:26] if data.startswith(b"\x89PNG\r\n\x1a\n") else (8, 0)
+    return {(2, 0): 85, (4, 0): 17}.get((bits, colour_type), 1)
 
 
 def write_mask(path: str | Path | BinaryIO, ids: Pixels) -> None:

@@ -15,12 +15,14 @@ from weaktr.data.checks.inspection import (
     inspect_entries,
 )
 from weaktr.data.checks.links import check_links
+from weaktr.data.checks.masks import check_against_tags, check_palettes, settle_white
 from weaktr.data.checks.summary import summarise
 from weaktr.data.class_words import same_but_for_writing
 from weaktr.data.images import PixelLimit, orientation_for
 from weaktr.data.manifest import Manifest, MaskRecord, Record
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.registry import list_dataset
+from weaktr.data.wording import some
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOID
 
@@ -29,6 +31,8 @@ FEW_IMAGES = 10
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, line ends, and surrogates (as which undecodable bytes reach Python)."""
 _WAY_OUT = "make it smaller, cut it into tiles, or raise dataset.max_megapixels"
+_DARK = 2**14
+"""Images whose values lie below, of 16 bits, use a quarter of the range at most."""
 _LONGEST_ID = 200
 """Bytes; file systems allow 255, and results add suffixes."""
 
@@ -115,17 +119,24 @@ def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Repor
     records, plans = [], []
     limit = PixelLimit(params.max_megapixels, _WAY_OUT)
     inspections = inspect_entries(entries, limit, workers=workers)
+    peaks = []
     for entry, seen in zip(entries, inspections, strict=True):
         record = _record(listing, entry, seen)
         if record is not None:
             records.append(record)
+            if not isinstance(seen.image, str) and seen.image.peak is not None:
+                peaks.append((entry.image, seen.image.peak))
             plan = _mask_plan(listing, entry, seen)
             if plan is not None:
                 plans.append(plan)
     manifest = Manifest(listing.classes, tuple(records))
     _check_tags(listing, manifest)
     _check_masks(listing, manifest, plans)
+    settle_white(listing, plans)
+    check_palettes(listing, plans)
+    check_against_tags(listing, manifest, plans, workers=workers)
     _check_copies(listing, manifest)
+    _check_depth(listing, manifest, peaks)
     _check_names(listing)
     problems = sorted(listing.problems, key=lambda problem: problem.severity != "error")
     return Report(manifest, problems, listing.notes, plans, listing)
@@ -253,12 +264,12 @@ def _check_tags(listing: Listing, manifest: Manifest) -> None:
     if tagless := [record.image for record in train if not record.tags]:
         listing.warn(
             "no-tags",
-            f"{_some(tagless)} without tags; training takes them as images of background only.",
+            f"{some(tagless)} without tags; training takes them as images of background only.",
         )
 
 
 def _check_masks(listing: Listing, manifest: Manifest, plans: Sequence[MaskPlan]) -> None:
-    """Evaluation needs masks, and they should agree with the tags."""
+    """Evaluation needs masks."""
     validation = manifest.of_split("val")
     masked = {plan.id for plan in plans}
     if without := [record.image for record in validation if record.id not in masked]:
@@ -266,22 +277,8 @@ def _check_masks(listing: Listing, manifest: Manifest, plans: Sequence[MaskPlan]
             "no-mask",
             "No validation image has a mask: masks will be predicted but not measured."
             if len(without) == len(validation)
-            else f"{_some(without)} of the validation split without a mask; add the masks, or they "
+            else f"{some(without)} of the validation split without a mask; add the masks, or they "
             "will not be measured.",
-        )
-    tags = {record.id: set(record.tags) for record in manifest}
-    splits = {record.id: record.split for record in manifest}
-    differing = []
-    for plan in plans:
-        if plan.facts is not None and splits[plan.id] != "test":
-            ids = {listing.mask_ids[i] for i in plan.facts.ids if i in listing.mask_ids}
-            if {manifest.classes[i - 1] for i in ids} != tags[plan.id]:
-                differing.append(plan.id)
-    if differing:
-        listing.warn(
-            "mask-and-tags",
-            f"{_some(differing)} whose mask shows other classes than the tags; check them if that "
-            "is many.",
         )
 
 
@@ -298,6 +295,24 @@ def _check_copies(listing: Listing, manifest: Manifest) -> None:
             )
 
 
+def _check_depth(listing: Listing, manifest: Manifest, peaks: Sequence[tuple[str, int]]) -> None:
+    """Sixteen bits are scaled by a fixed factor: what uses fewer of them comes out dark.
+
+    Args:
+        peaks: Image and its largest value, of every image with 16 bits a value.
+    """
+    highest = max((peak for _, peak in peaks), default=_DARK)
+    if highest >= _DARK:
+        return
+    note = listing.error if 2 * len(peaks) > len(manifest) else listing.warn
+    note(
+        "dark-images",
+        f"{some([image for image, _ in peaks])} stored with 16 bits and no value above {highest}, "
+        f"as of cameras with {max(8, highest.bit_length())} bits: of 65535, that is nearly black; "
+        "scale the values to 16 bits, or convert to 8.",
+    )
+
+
 def _check_names(listing: Listing) -> None:
     """Classes that are one class in two spellings."""
     for group in same_but_for_writing(listing.classes):
@@ -306,9 +321,3 @@ def _check_names(listing: Listing) -> None:
             f"The classes {' and '.join(map(repr, group))} differ in writing only; if they are one "
             "class, give it one name.",
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    """`1 image (a)`; `7 images (a, b, c, ...)`."""
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} image{'s' * (len(names) > 1)} ({shown})"

@@ -13,32 +13,15 @@ from weaktr.data.images import (
     PixelLimit,
     digest_bytes,
     inspect_image,
-    read_bytes,
     upright,
 )
 from weaktr.data.manifest import MaskRecord
-from weaktr.data.masks import decode_mask, remap_table, write_mask
+from weaktr.data.mask_facts import MaskFacts, inspect_mask
+from weaktr.data.masks import remap_table, write_mask
 from weaktr.data.parallel import parallel_map
 from weaktr.data.readers.listing import Entry, Listing, MaskSource, StoredMask
 from weaktr.errors import UserError
 from weaktr.labels import Pixels
-
-
-@dataclass(frozen=True, slots=True)
-class MaskFacts:
-    """What indexing learns about a mask file.
-
-    Attributes:
-        width: Width in pixels.
-        height: Height in pixels.
-        ids: The ids in it, ascending, as stored.
-        digest: Hex blake2b (128 bits) of the file's bytes.
-    """
-
-    width: int
-    height: int
-    ids: tuple[int, ...]
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +64,6 @@ def _inspect(pair: tuple[str, str | None], limit: PixelLimit) -> Inspection:
         except UserError as error:
             mask = str(error)
     return Inspection(image, mask)
-
-
-def inspect_mask(path: str | Path, limit: PixelLimit | None = None) -> MaskFacts:
-    """Size, ids and digest of a mask file.
-
-    Raises:
-        UserError: As `weaktr.data.masks.read_mask`.
-    """
-    data = read_bytes(path)
-    ids = decode_mask(data, path, limit)
-    height, width = ids.shape
-    present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))
-    return MaskFacts(width, height, tuple(present.tolist()), digest_bytes(data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from weaktr.config.dataset import DatasetParams
+from weaktr.data.mask_facts import MaskFacts, inspect_mask, white_is_the_class
 from weaktr.data.parallel import parallel_map
 from weaktr.data.readers.listing import Entry, Listing, StoredMask
 from weaktr.data.readers.tags import did_you_mean, in_class_order
@@ -97,19 +96,26 @@ def tags_from_masks(
         workers: Processes; `None`: one per core.
     """
     stored = [(e.id, e.mask) for e in entries if isinstance(e.mask, StoredMask)]
-    found = parallel_map(
-        _ids_in, [mask for _, mask in stored], "reading tags off masks", workers=workers
+    found = list(
+        parallel_map(
+            _facts_of, [mask for _, mask in stored], "reading tags off masks", workers=workers
+        )
     )
+    white = white_is_the_class([facts for facts in found if facts], range(1, len(known) + 1))
     return {
-        id_: tuple(known[i - 1] for i in ids if 1 <= i <= len(known))
-        for (id_, _), ids in zip(stored, found, strict=True)
-        if ids is not None
+        id_: tuple(
+            name
+            for id_of, name in enumerate(known, start=1)
+            if id_of in facts.ids or (white and VOID in facts.ids)
+        )
+        for (id_, _), facts in zip(stored, found, strict=True)
+        if facts is not None
     }
 
 
-def _ids_in(mask: StoredMask) -> tuple[int, ...] | None:
+def _facts_of(mask: StoredMask) -> MaskFacts | None:
     try:
-        return tuple(np.unique(mask.read()).tolist())
+        return inspect_mask(mask.path)
     except UserError:  # The check of the masks themselves will name it.
         return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.class_words import composed, meaning_of
+from weaktr.data.class_words import composed, meaning_of, refuse_no_classes
 from weaktr.data.manifest import check_classes
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import CocoAnnotation, CocoFile, CocoImage, Id, load_coco, some
@@ -66,8 +66,8 @@ def read_coco(params: DatasetParams) -> Listing:
             if meaning_of(name) not in ("background", "void")
         }
         if listing is None:
-            known = check_classes(tuple(classes.values()), where=str(path))
-            listing = empty_listing(params, known, str(path))
+            known = refuse_no_classes(classes.values(), str(path))
+            listing = empty_listing(params, check_classes(known, where=str(path)), str(path))
         elif tuple(classes.values()) != known:
             raise UserError(f"{path} has other categories than the training split; use one list.")
         if split == "val" and not file.annotations:

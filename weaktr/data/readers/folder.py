@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.class_words import within_another
+from weaktr.data.class_words import refuse_no_classes, within_another
 from weaktr.data.manifest import check_classes, read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing, tags_from_masks
 from weaktr.data.readers.find_files import (
@@ -182,7 +182,7 @@ def _known_classes(
             )
         return check_classes(params.classes, where="dataset.classes")
     names = sorted({tag for image in images for tag in image.tags or ()})
-    classes = check_classes(tuple(names), where=str(root))
+    classes = check_classes(refuse_no_classes(names, str(root)), where=str(root))
     within = [(n, other) for n in classes if (other := within_another(n, classes)) and n < other]
     if within:
         pairs = ", ".join(f"{name!r} and {other!r}" for name, other in within[:3])

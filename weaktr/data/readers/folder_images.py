@@ -10,6 +10,7 @@ from weaktr.data.readers.find_files import FileFinder, without_suffix
 from weaktr.data.readers.listing import Problem
 from weaktr.data.readers.splits import split_folders, split_named
 from weaktr.data.readers.tags import TagRow, parse_tags
+from weaktr.data.wording import some
 from weaktr.errors import UserError
 
 _NO_TAGS = frozenset({"images", "image", "imgs", "img", "jpegimages", "photos", "pictures"})
@@ -164,7 +165,7 @@ def _count_unnamed(
         if file not in images and file not in masks and file not in named
     ]
     if spare := [file for file in left if not places.is_mask(file)]:
-        text = f"{table} has no row for {_some(spare)}, which stay out; add rows to use them."
+        text = f"{table} has no row for {some(spare)}, which stay out; add rows to use them."
         problems.append(Problem("warning", "no-row", text))
     _count_spare_masks(places, [file for file in left if places.is_mask(file)], problems)
 
@@ -172,7 +173,7 @@ def _count_unnamed(
 def _count_spare_masks(places: Places, spare: Sequence[str], problems: list[Problem]) -> None:
     if spare:
         text = (
-            f"{_some(spare, 'mask')} of {places.finder.root} belong to no image, and are not used; "
+            f"{some(spare, 'mask')} of {places.finder.root} belong to no image, and are not used; "
             "a mask has its image's path and name."
         )
         problems.append(Problem("warning", "spare-mask", text))
@@ -194,7 +195,7 @@ def images_of_tree(
     ]
     outside = [f for f in finder.files if not f.startswith(base) and not places.is_mask(f)]
     if outside:
-        text = f"{_some(outside)} of {finder.root} outside of {base} stay out; move them there."
+        text = f"{some(outside)} of {finder.root} outside of {base} stay out; move them there."
         problems.append(Problem("warning", "outside", text))
     tops = dict.fromkeys(file.split("/")[0] for file in files if "/" in file)
     of_folder = split_folders(tops, splits, where=str(finder.root / base))
@@ -243,9 +244,3 @@ def _refuse_no_tags(root: Path, images: Sequence[FolderImage]) -> None:
             "write a tags.csv with the columns image,tags, or put images into one sub-folder per "
             "tag."
         )
-
-
-def _some(names: Sequence[str], what: str = "image") -> str:
-    """`1 image (a)`; `7 images (a, b, c, ...)`."""
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} {what}{'s' * (len(names) > 1)} ({shown})"

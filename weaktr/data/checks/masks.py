@@ -1,0 +1,177 @@
+"""Whether masks mean what their ids say: palettes, and tags against ids."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from weaktr.data.checks.inspection import MaskPlan
+from weaktr.data.manifest import Manifest
+from weaktr.data.mask_facts import Colour, MaskFacts, white_is_the_class
+from weaktr.data.parallel import parallel_map
+from weaktr.data.readers.listing import Listing, StoredMask
+from weaktr.data.wording import some
+from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID
+
+_MOST_PAINTED = 400
+"""Masks that are painted to compare them with tags: enough to see whether most disagree."""
+_ROWS = 6
+"""Classes in the table of ids against tags."""
+
+
+def settle_white(listing: Listing, plans: Sequence[MaskPlan]) -> None:
+    """Takes 255 for the class where masks of one class are black and white."""
+    facts = [plan.facts for plan in plans if plan.facts is not None]
+    if white_is_the_class(facts, {*listing.mask_ids, *listing.other_ids}):
+        white = sum(VOID in fact.ids for fact in facts)
+        (becomes,) = listing.mask_ids.values()
+        listing.mask_ids = {**listing.mask_ids, VOID: becomes}
+        listing.warn(
+            "white-masks",
+            f"{white} masks hold 0 and 255 and none holds 1: 255 is taken for the class "
+            f"{listing.classes[0]!r}, as white is; if it is void, write 1 for the class.",
+        )
+
+
+def check_palettes(listing: Listing, plans: Sequence[MaskPlan]) -> None:
+    """Notes masks whose palette says that their ids were renumbered."""
+    known = {BACKGROUND, VOID, *listing.mask_ids, *listing.other_ids}
+    stored = [
+        (plan.source.path, plan.facts)
+        for plan in plans
+        if isinstance(plan.source, StoredMask) and plan.facts and plan.facts.colours
+    ]
+    wrong = [
+        (path, contradiction)
+        for path, facts in stored
+        if (contradiction := _renumbered(facts, known)) is not None
+    ]
+    for path, (id_, colour, other) in wrong[:1]:
+        listing.error(
+            "palette-ids",
+            f"{path} gives id {id_} the colour {colour}, which stands for id {other}: its ids were "
+            "renumbered when it was saved; save the original with the order of its palette kept, "
+            f"or as grey{_and_others(len(wrong) - 1)}.",
+        )
+    if wrong:
+        return
+    first: dict[Colour, tuple[int, str]] = {}
+    for path, facts in stored:
+        assert facts.colours is not None
+        shared = Counter(facts.colours)
+        for id_, colour in zip(facts.ids, facts.colours, strict=True):
+            if shared[colour] > 1:
+                continue
+            other, where = first.setdefault(colour, (id_, path))
+            if other != id_:
+                listing.error(
+                    "palette-ids",
+                    f"{path} gives id {id_} the colour {colour} that id {other} has in "
+                    f"{Path(where).name}: ids mean different classes in the two; save masks with "
+                    "one order of the palette, or as grey.",
+                )
+                return
+
+
+def _renumbered(facts: MaskFacts, known: Collection[int]) -> tuple[int, Colour, int] | None:
+    """An id whose colour stands for another id, and that id, where all colours stand for ids."""
+    assert facts.colours is not None
+    greys = {(id_, id_, id_): id_ for id_ in known}
+    voc: dict[Colour, int] = {}
+    for id_ in known:
+        red, green, blue = VOC_PALETTE[id_].tolist()
+        voc[red, green, blue] = id_
+    black_and_white = facts.colours in (((0, 0, 0), (255, 255, 255)), ((255, 255, 255),))
+    for meaning in (voc, greys):
+        if all(colour in meaning for colour in facts.colours) and not black_and_white:
+            for id_, colour in zip(facts.ids, facts.colours, strict=True):
+                if meaning[colour] != id_:
+                    return id_, colour, meaning[colour]
+    return None
+
+
+def _and_others(number: int) -> str:
+    return f" ({number} more masks are alike)" if number else ""
+
+
+def check_against_tags(
+    listing: Listing,
+    manifest: Manifest,
+    plans: Sequence[MaskPlan],
+    *,
+    workers: int | None = None,
+) -> None:
+    """Notes masks that show other classes than the tags: an error where most do."""
+    tags = {
+        record.id: {manifest.classes.index(tag) + 1 for tag in record.tags}
+        for record in manifest
+        if record.split != "test"
+    }
+    images = {record.id: record.image for record in manifest}
+    looked, differing = 0, []
+    table: dict[int, Counter[int]] = defaultdict(Counter)
+    masks: Counter[int] = Counter()
+    for id_, shown, is_whole in _classes_shown(listing, plans, tags, workers=workers):
+        looked += 1
+        for tag in tags[id_]:
+            masks[tag] += 1
+            table[tag].update(shown)
+        if not (shown == tags[id_] or (not is_whole and shown < tags[id_])):
+            differing.append(id_)
+    if 2 * len(differing) > looked:
+        stored = {new: old for old, new in listing.mask_ids.items() if old != VOID}
+        rows = [
+            f"tag {name!r} (id {stored[index]}): "
+            + (
+                ", ".join(
+                    f"id {stored[other]} in {number}"
+                    for other, number in sorted(table[index].items())
+                )
+                or "no class"
+            )
+            + f" of {masks[index]}"
+            for index, name in enumerate(manifest.classes, start=1)
+            if masks[index]
+        ]
+        more = f"; and {len(rows) - _ROWS} more tags" if len(rows) > _ROWS else ""
+        listing.error(
+            "mask-and-tags",
+            f"Most masks show other classes than the tags ({len(differing)} of {looked}, such as "
+            f"{images[differing[0]]}). Ids in the masks by tag: {'; '.join(rows[:_ROWS])}{more}. "
+            "Put the class list in the order of the ids, or mend the masks.",
+        )
+    elif differing:
+        listing.warn(
+            "mask-and-tags",
+            f"{some([images[id_] for id_ in differing])} whose mask shows other classes than the "
+            "tags; check them if that is many.",
+        )
+
+
+def _classes_shown(
+    listing: Listing,
+    plans: Sequence[MaskPlan],
+    wanted: Collection[str],
+    *,
+    workers: int | None,
+) -> Iterable[tuple[str, set[int], bool]]:
+    """Image id, the classes that its mask shows, and whether it says so of every pixel."""
+    painted = []
+    for plan in plans:
+        if plan.id not in wanted:
+            continue
+        if plan.facts is None:
+            painted.append(plan)
+        else:
+            ids = {listing.mask_ids[id_] for id_ in plan.facts.ids if id_ in listing.mask_ids}
+            yield plan.id, ids, True
+    step = -(-len(painted) // _MOST_PAINTED) or 1
+    painted = painted[::step]
+    seen = parallel_map(_painted_ids, painted, "painting masks", workers=workers)
+    for plan, found in zip(painted, seen, strict=True):
+        yield plan.id, found - {BACKGROUND, VOID}, VOID not in found
+
+
+def _painted_ids(plan: MaskPlan) -> set[int]:
+    return set(np.unique(plan.source.read()).tolist())
