@@ -24,7 +24,7 @@ from weaktr.config.load import load_params
 from weaktr.config.params import Params
 from weaktr.device import choose_device, set_threads
 from weaktr.errors import UserError
-from weaktr.experiments.store import project_root
+from weaktr.experiments.store import project_root, reason_of
 from weaktr.files import digest_value, read_json
 from weaktr.stopping import Stop, Stopped
 
@@ -144,9 +144,8 @@ def _tracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result:
         record.log_params({section: plain[section] for section in stage.sections})
         context = _context(stage, params, device, stop, log=record.log_metrics)
         result = stage.run(context)
-        with _only_warning():
-            record.log_artifacts(context.reports, *context.artifacts)
-            record.set_tags(stage_tags(stage, params))
+        record.log_artifacts(context.reports, *context.artifacts)
+        record.set_tags(stage_tags(stage, params))
     if stage.name == LAST:
         with _only_warning():
             record_result(stage, params, stage_named)
@@ -161,9 +160,9 @@ def _only_warning() -> Iterator[None]:
     try:
         yield
     except (MlflowException, UserError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
         typer.echo(
-            f"Warning: its run in MLflow is incomplete ({reason}); the outputs are complete.",
+            f"Warning: the result is not in MLflow ({reason_of(error)}); the outputs are complete, "
+            f"and `dvc repro -f -s {LAST}` records it.",
             err=True,
         )
 

@@ -1,9 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.mlflow_store import client
-from weaktr.errors import UserError
 from weaktr.experiments.tracking import start_run
 
 
@@ -42,12 +43,63 @@ def test_a_run_that_breaks_says_so(store: Path, error: type[BaseException], stat
     assert client(store).get_run(run.id).info.status == status
 
 
-def test_a_store_that_is_lost_under_a_run_is_one_sentence(store: Path) -> None:
-    with pytest.raises(UserError, match="failed while the run was written .* checkpoint") as caught:
-        with start_run("e", "x", {}) as run:
-            (store / "mlflow.db").write_text("x" * 5000)
-            run.log_metrics({"loss": 1.0}, 1)
-    assert "\n" not in str(caught.value)
+def test_a_store_that_is_lost_under_a_run_stops_nothing_and_what_it_lacks_is_named(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_run("e", "x", {}) as run:
+        (store / "mlflow.db").write_text("x" * 5000)
+        for epoch in range(3):
+            run.log_metrics({"loss": 1.0}, epoch)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("Warning: the MLflow store at sqlite:///")
+    assert last.startswith(f"Warning: run {run.id} in the MLflow store at sqlite:///")
+    assert "is incomplete, it lacks: metrics, its end (" in last
+
+
+def test_what_a_store_did_not_take_is_sent_at_the_end(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = store / "mlflow.db"
+    with start_run("e", "x", {}) as run:
+        run.log_metrics({"loss": 3.0}, 1)
+        content = database.read_bytes()
+        database.write_text("x" * 5000)
+        run.log_metrics({"loss": 2.0}, 2)
+        database.write_bytes(content)
+        run.log_metrics({"loss": 1.0}, 3)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert client(store).get_run(run.id).info.status == "FINISHED"
+    history = client(store).get_metric_history(run.id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 3.0), (2, 2.0), (3, 1.0)]
+
+
+def test_what_a_store_refuses_keeps_nothing_else_back(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_run("e", "x", {}) as run:
+        run.log_params({"a": 1})
+        run.log_params({"a": 2})
+        run.log_metrics({"loss": 2.0}, 1)
+    assert client(store).get_run(run.id).data.metrics == {"loss": 2.0}
+    assert client(store).get_run(run.id).info.status == "FINISHED"
+    assert "it lacks: params (" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_was_killed_is_ended_by_the_next_one(store: Path) -> None:
+    code = (
+        "import os, signal\nfrom weaktr.experiments.tracking import start_run\n"
+        "with start_run('e', 'x', {}) as run:\n    print(run.id, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    lost = killed.stdout.strip()
+    assert client(store).get_run(lost).info.status == "RUNNING"
+    with start_run("e", "alive", {}) as alive, start_run("e", "other", {}):
+        assert client(store).get_run(lost).info.status == "KILLED"
+        assert client(store).get_run(alive.id).info.status == "RUNNING"
 
 
 def test_a_run_needs_no_git(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from weaktr.progress import track
@@ -38,9 +41,25 @@ def parallel_map(
         return
     # Spawned, not forked: a fork would copy the locks of the caller's threads (MLflow, torch).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         results = pool.map(function, items, chunksize=_CHUNK)
         yield from track(results, description, total=len(items))
+
+
+def end_with_parent() -> None:
+    """Lets a process of a pool neither outlive the one that started it nor be stopped before it.
+
+    A pool's processes wait for work for ever when theirs is killed, and a Ctrl-C reaches them all.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_and_leave, args=(parent,), daemon=True).start()
+
+
+def _wait_and_leave(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _cores() -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from weaktr.errors import UserError
 from weaktr.experiments.logged_model import model_of_run
-from weaktr.experiments.store import existing_store, shown, tracking_uri
+from weaktr.experiments.store import existing_store, reason_of, shown, tracking_uri
 
 if TYPE_CHECKING:
     import torch
@@ -153,7 +153,7 @@ def _one_reason(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error)[:200]
         raise UserError(
             f"{uri} cannot be had from the MLflow store at {shown(tracking_uri())}; check the id, "
             f"the name and the version. Got: {reason}"

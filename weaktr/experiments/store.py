@@ -6,6 +6,7 @@ was made are set to the present one before anything is written or shown.
 
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ARTIFACTS = "mlruns"
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""What MLflow is told unless the user told it otherwise: by itself it waits for a dead server for
+four minutes, and prints addresses with the password in them."""
+SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -43,9 +51,19 @@ def is_local() -> bool:
 
 
 def tracking_uri() -> str:
-    """`MLFLOW_TRACKING_URI`, or an SQLite file in the main repository's folder."""
-    file = str(project_root() / "mlflow.db").replace("%", "%25").replace("?", "%3F")
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{file}"
+    """`MLFLOW_TRACKING_URI`, or an SQLite file in the main repository's folder.
+
+    An SQLite file that is named by a relative path lies there too: a queued `dvc exp run` works in
+    a copy of the repository that is removed at its end.
+    """
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    file = project_root() / "mlflow.db"
+    if named:
+        database = sqlite_file(named)
+        if database is None or database.is_absolute() or named == "sqlite://":
+            return named
+        file = project_root() / database
+    return "sqlite:///" + str(file).replace("%", "%25").replace("?", "%3F")
 
 
 def shown(uri: str) -> str:
@@ -54,6 +72,19 @@ def shown(uri: str) -> str:
     if "@" not in parts.netloc:
         return uri
     return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def reason_of(error: object) -> str:
+    """What went wrong, in one line, without any secret of the store's address."""
+    text = str(error)
+    uri = tracking_uri()
+    password = urlparse(uri, allow_fragments=False).netloc.rpartition("@")[0].partition(":")[2]
+    text = text.replace(uri, shown(uri))
+    for secret in (password, unquote(password), *map(os.environ.get, SECRETS)):
+        if secret:
+            text = text.replace(secret, "***")
+    text = re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
+    return " ".join(text.split())[:300] or type(error).__name__
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -70,21 +101,27 @@ def open_store() -> "MlflowClient":
     """
     from mlflow import MlflowClient
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    hush()
     uri = tracking_uri()
     try:
-        with alone(), few_retries():
+        with alone(), patience():
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
             if is_local():
                 follow_the_project(project_root())
     except Exception as error:  # of MLflow, SQLAlchemy or an HTTP client: a store has many ways
-        reason = " ".join(str(error).replace(uri, shown(uri)).split())[:300]
-        raise UserError(
-            f"the MLflow store at {shown(uri)} cannot be used ({reason}); start it, or unset or "
-            "mend MLFLOW_TRACKING_URI."
-        ) from None
+        raise cannot_be_used(error) from None
     return client
+
+
+def cannot_be_used(error: Exception) -> UserError:
+    """The sentence for a store that fails before anything was written to it."""
+    uri, reason = tracking_uri(), reason_of(error)
+    if sqlite_file(uri) is None:
+        remedy = "start it, or unset or mend MLFLOW_TRACKING_URI."
+    else:
+        remedy = "check the file, its rights and the space left, and MLFLOW_TRACKING_URI if set."
+    return UserError(f"the MLflow store at {shown(uri)} cannot be used ({reason}); {remedy}")
 
 
 def existing_store(wanted: str) -> "MlflowClient":
@@ -121,7 +158,9 @@ def experiment_id(client: "MlflowClient", name: str) -> str:
             )
         if found is not None:
             return str(found.experiment_id)
-        location = (project_root() / ARTIFACTS / name).as_uri() if is_local() else None
+        is_server = urlparse(tracking_uri()).scheme in ("http", "https", "databricks")
+        # MLflow itself would take the working folder, which may be an experiment's passing copy.
+        location = None if is_server else (project_root() / ARTIFACTS / name).as_uri()
         return str(client.create_experiment(name, artifact_location=location))
 
 
@@ -176,13 +215,45 @@ def alone() -> Iterator[None]:
 
 
 @contextmanager
-def few_retries() -> Iterator[None]:
-    """Has a missing server reported within seconds; MLflow itself retries for four minutes."""
-    if RETRIES in os.environ:
-        yield
-        return
-    os.environ[RETRIES] = "2"
+def patience(**changes: str) -> Iterator[None]:
+    """Has a missing or hanging server reported within seconds; the user's own settings stay.
+
+    Args:
+        changes: Other values of `PATIENCE`, such as for large files.
+    """
+    values = {**PATIENCE, **changes}
+    new = {name: value for name, value in values.items() if name not in os.environ or name in _OURS}
+    before = {name: os.environ.get(name) for name in new}
+    os.environ.update(new)
+    _OURS.update(new)
     try:
         yield
     finally:
-        del os.environ[RETRIES]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+                _OURS.discard(name)
+            else:
+                os.environ[name] = value
+
+
+_OURS: set[str] = set()
+"""Variables that `patience` has set."""
+
+
+def hush() -> None:
+    """Keeps off the terminal what MLflow and its HTTP client say of a store that is away.
+
+    It is said by `weaktr`, once; theirs may hold the address with its password.
+    """
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    for name in ("mlflow.system_metrics", "mlflow.utils.autologging_utils", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for handler in logging.getLogger("mlflow").handlers:
+        if _without_secrets not in handler.filters:
+            handler.addFilter(_without_secrets)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    record.msg, record.args = reason_of(record.getMessage()), None
+    return True

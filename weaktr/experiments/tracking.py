@@ -9,18 +9,23 @@ import getpass
 import math
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weaktr.errors import UserError
+from weaktr.experiments.lost_runs import close_lost_runs, process_tags
 from weaktr.experiments.recipes import flatten
 from weaktr.experiments.store import (
+    cannot_be_used,
     experiment_id,
-    few_retries,
     open_store,
+    patience,
+    reason_of,
     shown,
     tracking_uri,
 )
@@ -31,6 +36,12 @@ if TYPE_CHECKING:
 
 PARAM_LENGTH = 6000
 """Characters that MLflow accepts in the value of a param."""
+AGAIN = 300
+"""Seconds for which a store that failed is left alone."""
+LAST_TRIES = 3
+"""Seconds after which the end of a run is not held up by further tries."""
+UPLOAD_TIMEOUT = "60"
+"""Seconds that a server may take to put a file where it belongs."""
 
 
 def common_tags() -> dict[str, str]:
@@ -62,21 +73,27 @@ def _git_revision() -> str:
 
 
 class Run:
-    """An MLflow run that is being written."""
+    """An MLflow run that is being written.
+
+    A store that fails stops nothing: what it did not take is kept and sent again later and at the
+    end, and what it never took is named.
+    """
 
     def __init__(self, client: "MlflowClient", run_id: str, experiment: str) -> None:
         self.client = client
         self.id = run_id
         self.experiment_id = experiment
+        self._waiting: list[tuple[str, Callable[[], object]]] = []
+        self._failed: float | None = None
+        self._reason = ""
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Logs nested params under dotted names."""
         from mlflow.entities import Param
 
         flat = flatten(dict(values))
-        self.client.log_batch(
-            self.id, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in flat.items()]
-        )
+        params = [Param(name, str(value)[:PARAM_LENGTH]) for name, value in flat.items()]
+        self._send("params", lambda: self.client.log_batch(self.id, params=params))
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Logs one step of several metrics in one call; values that are not finite are left out."""
@@ -94,21 +111,72 @@ class Run:
             if math.isfinite(value)
         ]
         for first in range(0, len(metrics), 1000):  # as many as MLflow takes at once
-            self.client.log_batch(self.id, metrics=metrics[first : first + 1000])
+            part = metrics[first : first + 1000]
+            self._send("metrics", partial(self.client.log_batch, self.id, metrics=part))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags in one call."""
         from mlflow.entities import RunTag
 
-        self.client.log_batch(self.id, tags=[RunTag(name, value) for name, value in tags.items()])
+        entries = [RunTag(name, value) for name, value in tags.items()]
+        self._send("tags", lambda: self.client.log_batch(self.id, tags=entries))
 
     def log_artifacts(self, *paths: str | Path) -> None:
         """Logs files, and folders with all they hold, under their own names."""
         for path in map(Path, paths):
+            if path.exists():
+                self._send(path.as_posix(), partial(self._upload, path))
+
+    def _upload(self, path: Path) -> None:
+        with patience(MLFLOW_HTTP_REQUEST_TIMEOUT=UPLOAD_TIMEOUT):
             if path.is_dir():
                 self.client.log_artifacts(self.id, str(path), path.name)
-            elif path.is_file():
+            else:
                 self.client.log_artifact(self.id, str(path))
+
+    def _send(self, what: str, call: Callable[[], object]) -> None:
+        """Sends to the store, unless it failed a short while ago: then when it is asked again."""
+        self._waiting.append((what, call))
+        if self._failed is None or time.monotonic() - self._failed > AGAIN:
+            self.send_waiting()
+
+    def send_waiting(self) -> None:
+        """Sends what waits, in order; the first failure ends it."""
+        while self._waiting:
+            try:
+                self._waiting[0][1]()
+            except Exception as error:  # a store has many ways to fail
+                if not self._reason:
+                    say(
+                        f"Warning: the MLflow store at {shown(tracking_uri())} failed "
+                        f"({reason_of(error)}); the stage goes on, and what it should have had is "
+                        "sent later."
+                    )
+                self._failed, self._reason = time.monotonic(), reason_of(error)
+                return
+            self._waiting.pop(0)
+        self._failed = None
+
+    def close(self, status: str) -> None:
+        """Sends what waits, ends the run, and names what the store has not got."""
+        self._send("its end", lambda: self.client.set_terminated(self.id, status))
+        last = time.monotonic() + LAST_TRIES
+        for _ in range(len(self._waiting)):
+            self.send_waiting()
+            if not self._waiting or time.monotonic() > last:
+                break
+            self._waiting.append(self._waiting.pop(0))  # one that is refused keeps no other back
+        if self._waiting:
+            missing = ", ".join(dict.fromkeys(what for what, _ in self._waiting))
+            say(
+                f"Warning: run {self.id} in the MLflow store at {shown(tracking_uri())} is "
+                f"incomplete, it lacks: {missing} ({self._reason})."
+            )
+
+
+def say(line: str) -> None:
+    """Prints to standard error, where it is in nobody's way."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -130,40 +198,42 @@ def start_run(
         system_metrics: Whether to record CPU, memory and GPU use while the block runs.
 
     Raises:
-        UserError: If the tracking store cannot be reached, or stops answering.
+        UserError: If the tracking store cannot be reached.
     """
     from mlflow.exceptions import MlflowException
 
     client = open_store()
-    place = experiment_id(client, experiment)
-    created = client.create_run(
-        place, start_time=begun, run_name=name, tags={**common_tags(), **tags}
-    )
-    run = Run(client, created.info.run_id, place)
-    monitor = None
-    if system_metrics:
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+    with patience(MLFLOW_HTTP_REQUEST_MAX_RETRIES="1"):
+        try:
+            place = experiment_id(client, experiment)
+            all_tags = {**common_tags(), **process_tags(), **tags}
+            created = client.create_run(place, start_time=begun, run_name=name, tags=all_tags)
+        except (MlflowException, OSError) as error:
+            raise cannot_be_used(error) from None
+        close_lost_runs(client, place)
+        run = Run(client, created.info.run_id, place)
+        monitor = None
+        if system_metrics:
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        monitor = SystemMetricsMonitor(run.id, tracking_uri=tracking_uri())
-        monitor.start()
-    status = "FAILED"
-    try:
-        yield run
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
-    except MlflowException as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"the MLflow store at {shown(tracking_uri())} failed while the run was written "
-            f"({reason}); mend it and run again: a training goes on from its checkpoint."
-        ) from None
-    finally:
-        with few_retries(), suppress(MlflowException):
+            monitor = SystemMetricsMonitor(run.id, tracking_uri=tracking_uri())
+            monitor.start()
+        status = "FAILED"
+        try:
+            yield run
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        except MlflowException as error:
+            raise UserError(
+                f"the MLflow store at {shown(tracking_uri())} failed while the run was written "
+                f"({reason_of(error)}); mend it and run again."
+            ) from None
+        finally:
             if monitor is not None:
                 monitor.finish()
-            client.set_terminated(run.id, status)
+            run.close(status)
 
 
 def find_run(

@@ -104,5 +104,5 @@ def test_a_store_that_fails_at_the_end_undoes_nothing(
     stage = Stage(name="train_cam", run=run, sections=("cam",), upstream=lambda params: ())
     run_stage(stage, params_file=Path("params.yaml"))
     printed = capsys.readouterr()
-    assert "its run in MLflow is incomplete" in printed.err
+    assert "is incomplete, it lacks: reports/train_cam (" in printed.err
     assert printed.out.endswith("-> nothing\n")
