@@ -111,3 +111,15 @@ def test_tensors_that_do_not_fit(saved: Path) -> None:
     save_file(state, saved / "model.safetensors")
     with pytest.raises(UserError, match=r"missing: head\.bias; unexpected: extra"):
         load_any_model(saved)
+
+
+def test_weights_that_are_not_finite_are_refused_and_the_old_ones_stay(tmp_path: Path) -> None:
+    model = make("segmenter")
+    save_model(model, tmp_path / "model", classes=CLASSES)
+    before = (tmp_path / "model/model.safetensors").read_bytes()
+    name, weight = list(model.named_parameters())[3]
+    with torch.no_grad():
+        weight.view(-1)[-1] = float("nan")
+    with pytest.raises(UserError, match=f"no finite numbers any more .{name}., and were not saved"):
+        save_model(model, tmp_path / "model", classes=CLASSES)
+    assert (tmp_path / "model/model.safetensors").read_bytes() == before

@@ -8,10 +8,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
 from weaktr.data.manifest import check_classes
 from weaktr.errors import UserError
-from weaktr.files import read_json, replace_dir, write_json
+from weaktr.files import read_json, replace_dir, replace_file, write_json
 from weaktr.models.network import Network
 from weaktr.models.pretrained import check_names
 
@@ -69,7 +70,11 @@ def save_model(
         folder: Replaced as a whole.
         classes: Class names without background.
         extra: More JSON values for `config.json`, under `extra`.
+
+    Raises:
+        UserError: If a weight is not a finite number: nothing is saved then.
     """
+    require_finite(model)
     params = model.params.model_dump(mode="json")
     params["backbone"]["weights"] = "none"  # they are here; where they once came from is no matter
     config = SavedConfig(
@@ -81,8 +86,25 @@ def save_model(
     )
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with replace_dir(folder) as temporary:
-        (temporary / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
+        with replace_file(temporary / WEIGHTS) as file:
+            file.write_bytes(save(state, metadata={"format": "pt"}))
         write_json(temporary / CONFIG, config.model_dump())
+
+
+def require_finite(model: nn.Module) -> None:
+    """Checks weights.
+
+    Raises:
+        UserError: If one is not a finite number.
+    """
+    named = [(k, v) for k, v in model.state_dict().items() if v.is_floating_point()]
+    finite = torch.stack([value.isfinite().all() for _, value in named]) if named else None
+    if finite is not None and not finite.all():
+        name = named[int(finite.int().argmin())][0]
+        raise UserError(
+            f"the weights are no finite numbers any more ({name}), and were not saved; lower the "
+            "learning rate or use float32 precision."
+        )
 
 
 def read_config(folder: str | Path) -> SavedConfig:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from weaktr.errors import UserError
 from weaktr.files import put_in_place, temporary_beside
+from weaktr.models.saving import require_finite
 
 KEPT = 2
 """Checkpoints of one training that are kept: if the newest is damaged, the one before serves."""
@@ -172,22 +173,6 @@ class Checkpoint:
                 f"{self.folder} cannot hold checkpoints ({_reason(error)}); check that it is a "
                 "folder, its rights and the space left."
             ) from None
-
-
-def require_finite(model: nn.Module) -> None:
-    """Checks weights.
-
-    Raises:
-        UserError: If one is not a finite number.
-    """
-    named = [(k, v) for k, v in model.state_dict().items() if v.is_floating_point()]
-    finite = torch.stack([value.isfinite().all() for _, value in named]) if named else None
-    if finite is not None and not finite.all():
-        name = named[int(finite.int().argmin())][0]
-        raise UserError(
-            f"the weights are no finite numbers any more ({name}), and were not saved; lower the "
-            "learning rate or use float32 precision."
-        )
 
 
 def _shapes(state: dict[str, Any]) -> dict[str, torch.Size]:

@@ -18,6 +18,7 @@ from weaktr.config.dataset import ShapesParams
 from weaktr.data.demo.patterns import DEMO_PATTERNS
 from weaktr.data.demo.scenes import TEXTURES, Coat, Scene, SceneStyle, draw_scene
 from weaktr.data.masks import write_mask
+from weaktr.data.parallel import end_with_parent
 from weaktr.files import replace_dir
 
 HUES = {"red": 0.0, "lime": 0.2, "jade": 0.4, "azure": 0.6, "violet": 0.8}
@@ -68,7 +69,7 @@ def write_shapes(folder: Path, params: ShapesParams) -> None:
     with replace_dir(folder) as root:
         for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
             (root / name).mkdir(parents=True)
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
+        with ProcessPoolExecutor(os.cpu_count(), initializer=end_with_parent) as pool:
             tags = list(pool.map(partial(_write_scene, root, params), jobs, chunksize=25))
         for split in SPLITS:
             names = [_name(*job) for job in jobs if job[0] == split]
