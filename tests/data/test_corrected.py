@@ -126,7 +126,7 @@ def test_lossy_and_coloured_masks_are_refused(folder: Path, manifest: Manifest) 
     with pytest.raises(UserError, match="rex.jpg is no PNG file"):
         find_corrected(folder, manifest)
     (folder / "rex.jpg").rename(folder / "rex.png")
-    with pytest.raises(UserError, match="rex.png is JPEG inside"):
+    with pytest.raises(UserError, match="rex.png is stored as JPEG"):
         find_corrected(folder, manifest)
     Image.fromarray(striped_mask((0, 1))).convert("RGB").save(folder / "rex.png")
     with pytest.raises(UserError, match="holds colours, not class ids"):

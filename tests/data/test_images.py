@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from weaktr.data.checks.inspection import inspect_mask
 from weaktr.data.images import PixelLimit, digest_bytes, inspect_image, read_image
+from weaktr.data.mask_facts import inspect_mask
 from weaktr.errors import UserError
 
 
