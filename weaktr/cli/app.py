@@ -19,6 +19,7 @@ from weaktr.cli.params import params
 from weaktr.cli.predict import predict
 from weaktr.cli.recipes import recipes
 from weaktr.cli.register import register
+from weaktr.cli.review import review
 from weaktr.cli.runs import runs
 from weaktr.cli.ui import ui
 from weaktr.errors import one_sentence
@@ -33,6 +34,7 @@ for command in (
     check_data,
     predict,
     cam,
+    review,
     masks_to,
     export,
     import_checkpoint,

@@ -1,0 +1,1 @@
+"""Pseudo-labels that are worth a person's look, the worst first."""
