@@ -140,6 +140,11 @@ def test_impossible_class_lists_are_refused(names: tuple[str, ...], sentence: st
             b"id,image,split,tags,width,height,digest\na,b,train,,x,1,d\n",
             "a size that is not a number",
         ),
+        (
+            "manifest.csv",
+            b"id,image,split,tags,width,height,digest\na,b,train,,1,1,d\nb,c,train,,1,1,d7",
+            "ends within a line, as if it had been cut",
+        ),
     ],
 )
 def test_damaged_manifests_are_refused(

@@ -7,6 +7,7 @@ measurements.
 """
 
 import csv
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ class Manifest:
                         f"{path} line {line} has a tag that is not in {CLASSES_FILE}; "
                         f"rerun `prepare`. Got: {min(unknown)!r}."
                     )
-            if not (width.isdecimal() and height.isdecimal()):
+            if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
                 raise UserError(
                     f"{path} line {line} has a size that is not a number; rerun `prepare`. "
                     f"Got: {width!r} x {height!r}."
@@ -265,6 +266,17 @@ def _write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[objec
         writer.writerows(rows)
 
 
+def _refuse_cut(path: Path) -> None:
+    """Refuses a table that ends within a line."""
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read() != b"\n":
+            raise UserError(
+                f"{path} ends within a line, as if it had been cut; rerun `prepare`, or complete "
+                "its last line."
+            )
+
+
 def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -273,6 +285,7 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
                 raise UserError(
                     f"{path} does not start with the columns {','.join(columns)}; rerun `prepare`."
                 )
+            _refuse_cut(path)
             for row in reader:
                 if len(row) != len(columns):
                     raise UserError(

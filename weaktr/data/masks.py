@@ -87,6 +87,43 @@ def _stretched(data: bytes) -> int:
     return {(2, 0): 85, (4, 0): 17}.get((bits, colour_type), 1)
 
 
+def read_label_map(
+    path: str | Path, num_labels: int, size: tuple[int, int], image: str | Path
+) -> Pixels:
+    """`read_mask` for the mask of an image; arguments and errors as `check_label_map`."""
+    ids = read_mask(path)
+    check_label_map(ids, path, num_labels, size, image)
+    return ids
+
+
+def check_label_map(
+    ids: Pixels, path: str | Path, num_labels: int, size: tuple[int, int], image: str | Path
+) -> None:
+    """Does nothing if a mask is one of an image and of a class list.
+
+    Args:
+        ids: The mask, `[H, W]`.
+        path: What to call it in messages.
+        num_labels: Classes and background.
+        size: Width and height of the image.
+        image: What to call the image.
+
+    Raises:
+        UserError: If the mask has another size, or a label that is neither one of these nor void.
+    """
+    if ids.shape != size[::-1]:
+        raise UserError(
+            f"{path} is {ids.shape[1]}x{ids.shape[0]} pixels but its image {image} is "
+            f"{size[0]}x{size[1]}; remake the label map."
+        )
+    strange = ids[(ids >= num_labels) & (ids != VOID)]
+    if strange.size:
+        raise UserError(
+            f"{path} has label {strange.max()}, but with {num_labels - 1} classes the highest is "
+            f"{num_labels - 1}; use {VOID} for void, or remake the label map for these classes."
+        )
+
+
 def write_mask(path: str | Path | BinaryIO, ids: Pixels) -> None:
     """Writes ids `[H, W]`, uint8, as a PNG with VOC's palette; equal ids give equal bytes.
 

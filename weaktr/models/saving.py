@@ -6,9 +6,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from weaktr.data.manifest import check_classes
 from weaktr.errors import UserError
@@ -17,6 +17,9 @@ from weaktr.models.network import Network
 from weaktr.models.pretrained import check_names
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+_IMPOSSIBLE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What libraries raise when they are asked for sizes that cannot be."""
 
 N = TypeVar("N", bound=Network)
 
@@ -153,18 +156,55 @@ def load_model(
         raise _not_a_model(folder, error) from None
     check_classes(tuple(config.classes), where=str(folder / CONFIG))
     try:
+        stored = _tensor_shapes(folder / WEIGHTS)
+        _check_depth(folder, params, len(stored))
+        outline = _outline(folder, network, params, len(config.classes))
+        check_names(stored, outline.state_dict(), str(folder / WEIGHTS))
         model = network.from_params(params, len(config.classes), pretrained=False)
-    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
-        raise _not_a_model(folder, error) from None
-    try:
         state = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{folder / WEIGHTS} is damaged; restore or remake it. Got: {error}"
         ) from None
-    check_names(state, model.state_dict(), str(folder / WEIGHTS))
+    except (*_IMPOSSIBLE, MemoryError) as error:
+        raise _not_a_model(folder, error) from None
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"{folder / WEIGHTS} has values that are not finite, the first in {name}; restore "
+                "or remake it."
+            )
     model.load_state_dict(state)
     return LoadedModel(model.to(device).eval(), config)
+
+
+def _tensor_shapes(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, without their values."""
+    with safe_open(path, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in sorted(file.keys())}
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
+def _outline(folder: Path, network: type[N], params: Any, num_classes: int) -> N:
+    """The network without memory for its values: sizes that do not fit are refused by it."""
+    try:
+        with torch.device("meta"):
+            return network.from_params(params, num_classes, pretrained=False)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG}: {error}") from None
+
+
+def _check_depth(folder: Path, params: Any, tensors: int) -> None:
+    """Refuses more layers than there are tensors, which would be built for minutes."""
+    for name, layers in (
+        ("backbone.depth", params.backbone.depth),
+        ("layers", getattr(params, "layers", None)),
+    ):
+        if layers is not None and layers > tensors:
+            raise UserError(
+                f"{folder / CONFIG}: params.{name} is {layers}, but {WEIGHTS} has {tensors} "
+                "tensors; restore the file that was saved with them."
+            )
 
 
 def _not_a_model(folder: Path, error: Exception) -> UserError:

@@ -22,7 +22,7 @@ from weaktr.config.labels import LabelParams
 from weaktr.crf.dense_crf import refine_with_crf
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
-from weaktr.data.masks import read_mask, write_mask
+from weaktr.data.masks import read_label_map, write_mask
 from weaktr.errors import UserError
 from weaktr.labels import Pixels
 from weaktr.metrics.confusion import ConfusionMatrix
@@ -108,13 +108,17 @@ def export_labels(
     sweeps = {kind: BackgroundSweep(len(names), thresholds) for kind in SEEDS}
     measured = [record for record in manifest.records if record.id in masks]
 
+    def truth_of(record: Record) -> Pixels:
+        size = (record.width, record.height)
+        return read_label_map(masks[record.id], len(names) + 1, size, record.image)
+
     def cams_in_batches() -> Iterator[_Job]:
         for record, image, by_kind in _cams(model, manifest, params):
             path = cam_folder / f"{record.id}.safetensors"
             by_kind[kept].save(path)
             by_kind[kept] = PatchCAMs.load(path)  # as when a swept score labels
             if record.id in masks:
-                truth = torch.from_numpy(_at_size(read_mask(masks[record.id]), image.shape[:2]))
+                truth = torch.from_numpy(_at_size(truth_of(record), image.shape[:2]))
                 for kind, sweep in sweeps.items():
                     sweep.update(by_kind[kind].full(), by_kind[kind].classes, truth)
             yield _Job(record, image, by_kind[kept])
@@ -143,8 +147,7 @@ def export_labels(
         counts = None
         if record.id in masks:
             confusion = ConfusionMatrix(len(names) + 1)
-            truth = read_mask(masks[record.id])
-            confusion.update(torch.from_numpy(ids), torch.from_numpy(truth))
+            confusion.update(torch.from_numpy(ids), torch.from_numpy(truth_of(record)))
             counts = confusion.matrix()
         confidence = label_confidence(cams, score)
         return _row(record, names, ids, job.cams, confidence, counts), counts

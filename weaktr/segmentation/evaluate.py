@@ -12,7 +12,7 @@ from weaktr.batching import shape_batches
 from weaktr.config.evaluation import EvaluationParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
-from weaktr.data.masks import read_mask, write_mask
+from weaktr.data.masks import read_label_map, write_mask
 from weaktr.metrics.confusion import ConfusionMatrix
 from weaktr.metrics.image_table import PredictionRow, shares, without
 from weaktr.metrics.scores import Counts, mean_iou
@@ -74,7 +74,9 @@ def evaluate(
             record = records[i]
             counts = None
             if record.id in masks:
-                truth = torch.from_numpy(read_mask(masks[record.id]))
+                size = (result.labels.shape[1], result.labels.shape[0])
+                mask = read_label_map(masks[record.id], num_labels, size, record.image)
+                truth = torch.from_numpy(mask)
                 confusion = ConfusionMatrix(num_labels)
                 confusion.update(torch.from_numpy(result.labels), truth)
                 counts = confusion.matrix()

@@ -11,7 +11,7 @@ from torch import nn
 from weaktr.config.cam import CamParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, load_masks
-from weaktr.data.masks import read_mask
+from weaktr.data.masks import read_label_map
 from weaktr.errors import UserError
 from weaktr.metrics.tag_ap import TagScores, tag_scores
 from weaktr.models.cam_kinds import FINE
@@ -61,7 +61,9 @@ def seed_miou(model: CAMNetwork, manifest: Manifest, masks: dict[str, str]) -> f
         image = np.array(read_image(record.image))
         present = [column[tag] for tag in record.tags]
         cams = multi_scale_cams(model, [image], [present], flip=False, kinds=(FINE,))[0][0]
-        truth = torch.from_numpy(read_mask(masks[record.id]))
+        size = (image.shape[1], image.shape[0])
+        mask = read_label_map(masks[record.id], len(manifest.classes) + 1, size, record.image)
+        truth = torch.from_numpy(mask)
         sweep.update(cams.full().cpu(), cams.classes, truth)
     return sweep.best().miou
 

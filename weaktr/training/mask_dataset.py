@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from weaktr.data.corrected import turned_mask
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
+from weaktr.data.masks import check_label_map
 from weaktr.errors import UserError
 from weaktr.training.sampling import Key, sample_seed, seeded
 
@@ -47,6 +48,7 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
                 f"the first is {missing[0]!r}; export labels for all of them first."
             )
         self.records = manifest.records
+        self.num_labels = len(manifest.classes) + 1
         self.masks = masks
         self.transform = transform
         self.seed = seed
@@ -59,11 +61,8 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         epoch, index = key
         record = self.records[index]
         image = read_image(record.image)
-        label = turned_mask(self.masks[record.id], self.orientations.get(record.id, 1))
-        if label.shape != (image.height, image.width):
-            raise UserError(
-                f"{self.masks[record.id]} is {label.shape[1]}x{label.shape[0]} pixels but its "
-                f"image {record.image} is {image.width}x{image.height}; remake the label map."
-            )
+        mask = self.masks[record.id]
+        label = turned_mask(mask, self.orientations.get(record.id, 1))
+        check_label_map(label, mask, self.num_labels, (image.width, image.height), record.image)
         with seeded(sample_seed(self.seed, epoch, record.id)):
             return self.transform(image, label)
