@@ -28,6 +28,9 @@ def run(context: Context) -> Result:
         masks = report.write_masks(folder, listed_as=RENDERED_MASKS.as_posix())
     report.manifest.save(PREPARED)
     save_masks(PREPARED, masks)
+    if params.kind != "shapes":
+        for note in report.notes:
+            print(f"note: {note}")
     for problem in report.problems:
         print(f"{problem.severity}: {problem.message}")
     summary = report.summary()

@@ -74,6 +74,36 @@ def test_a_missing_or_broken_file_is_one_sentence(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "seed: 1\ncam:\n  epochs: 3\n  lr: 1e-4\n  epochs: 5\n",
+            "line 5 gives 'epochs' a second time (first in line 3), so that one of the two would "
+            "not count; remove one.",
+        ),
+        ("seed: 1\nseed: 2\n", "line 2 gives 'seed' a second time (first in line 1)"),
+        ("seed: 010\n", "line 1 has the number 010, which YAML reads as octal or as minutes"),
+        ("seed: 1:30\n", "line 1 has the number 1:30, which YAML reads as octal or as minutes"),
+        ("cam:\n  lr: 1:30.5\n", "line 2 has the number 1:30.5, which"),
+    ],
+)
+def test_yaml_that_readers_understand_in_two_ways_is_refused(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "seed"), [("0", 0), ("10", 10), ("1_000", 1000), ("0x10", 16)])
+def test_other_numbers_are_what_they_seem(tmp_path: Path, text: str, seed: int) -> None:
+    (tmp_path / "params.yaml").write_text(f"seed: {text}\ncam: {{lr: 0.001}}\n")
+    params = load_params(tmp_path / "params.yaml")
+    assert (params.seed, params.cam.lr) == (seed, 0.001)
+
+
 def test_a_null_section_and_an_empty_file_mean_defaults(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("# nothing\n")
     assert load_params(tmp_path / "params.yaml") == Params()

@@ -1,5 +1,6 @@
 """`weaktr check-data`: all that is wrong with a data set."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,12 +45,17 @@ def check_data(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="one per core")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was found as JSON, for programs.")
+    ] = False,
 ) -> None:
     """Check a data set and list all problems.
 
     Reads every image, tag and mask.
 
     Exit code 0: fit for training. 2: training would fail.
+
+    --json prints one object: fit, counts, notes, passed_over, and problems with severity and kind.
 
     \b
     weaktr check-data
@@ -78,8 +84,26 @@ def check_data(
             )
         section = section.model_copy(update={"root": GENERATED.as_posix()})
     report = check_dataset(section, workers=workers)
-    show(report, Console())
+    if as_json:
+        typer.echo(json.dumps(as_data(report), indent=2, ensure_ascii=False))
+    else:
+        show(report, Console())
     raise typer.Exit(2 if report.errors else 0)
+
+
+def as_data(report: "Report") -> dict[str, Any]:
+    """What was found as plain data: the same keys for every data set.
+
+    `fit`: whether training would run. `classes`, `splits`, `together`, `pixels`: counts, as
+    `weaktr.data.checks.summary.summarise` has them. `notes`: sentences. `passed_over`: kind ->
+    number of files or entries that are not used. `problems`: severity, kind, message and count.
+    """
+    problems = [
+        {"severity": p.severity, "kind": p.kind, "message": p.message, "count": p.count}
+        for p in report.problems
+    ]
+    found = {"fit": not report.errors, **report.summary()}
+    return found | {"passed_over": report.passed_over, "problems": problems}
 
 
 def dataset_params(params_file: Path | None, overrides: Mapping[str, Any]) -> "DatasetParams":

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from weaktr.config.keys import did_you_mean
 from weaktr.config.params import Params
+from weaktr.config.plain_yaml import read_yaml
 from weaktr.errors import UserError
 
 
@@ -60,10 +61,10 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         UserError: If the file is missing, is not YAML, or does not validate.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = read_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run from the project's folder.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid YAML: {reason}.") from None
+        raise UserError(f"{path} is not valid YAML: {reason.rstrip('.')}.") from None
     return parse_params({} if values is None else values, str(path))

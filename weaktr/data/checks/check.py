@@ -33,6 +33,8 @@ _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 _WAY_OUT = "make it smaller, cut it into tiles, or raise dataset.max_megapixels"
 _DARK = 2**14
 """Images whose values lie below, of 16 bits, use a quarter of the range at most."""
+_PASSED_OVER = frozenset(("unread-format", "no-row", "spare-mask", "outside", "no-shape"))
+"""Kinds of warnings about files or entries that are not used."""
 _LONGEST_ID = 200
 """Bytes; file systems allow 255, and results add suffixes."""
 
@@ -59,6 +61,15 @@ class Report:
     def errors(self) -> list[Problem]:
         """Problems with which a stage would fail."""
         return [problem for problem in self.problems if problem.severity == "error"]
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """What was found and not used, by kind -> how many files or entries."""
+        counts = Counter(self.listing.passed_over if self.listing else {})
+        for problem in self.problems:
+            if problem.kind in _PASSED_OVER:
+                counts[problem.kind] += problem.count
+        return dict(sorted(counts.items()))
 
     def raise_for_errors(self) -> None:
         """Does nothing if the data set is fit for training.
@@ -92,10 +103,11 @@ class Report:
         return gather_masks(self.masks, self.listing, folder, listed_as=listed_as, workers=workers)
 
     def summary(self) -> dict[str, Any]:
-        """Counts for people, as plain data: see `weaktr.data.checks.summary.summarise`."""
+        """Counts, notes and problems as plain data: see `weaktr.data.checks.summary.summarise`."""
         return {
             **summarise(self.manifest, {plan.id for plan in self.masks}),
             "notes": self.notes,
+            **({"passed_over": self.passed_over} if self.passed_over else {}),
             "problems": [
                 {"severity": p.severity, "kind": p.kind, "message": p.message}
                 for p in self.problems

@@ -80,8 +80,10 @@ def add_tagged(
             f"{did_you_mean(name, known)}; mend the tag or the list. Got: {name!r}.",
         )
     if left_out:
-        listing.notes.append(
-            f"Images left out because they carry none of the chosen classes: {left_out}."
+        listing.left_out(
+            "other-classes",
+            left_out,
+            f"Images left out because they carry none of the chosen classes: {left_out}.",
         )
 
 

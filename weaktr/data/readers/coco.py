@@ -192,9 +192,8 @@ class _Split:
             tags[id_] = {annotation.category for annotation in annotations}
         say_passed_over(self.listing, finder)
         if spare := len(finder.files) - len(listed):
-            self.listing.notes.append(
-                f"Images of {folder} that {path.name} does not list: {spare}."
-            )
+            text = f"Images of {folder} that {path.name} does not list: {spare}."
+            self.listing.left_out("not-listed", spare, text)
         self._say(unannotated, maskless, keep_crowds=keep_crowds)
         return entries, tags
 
@@ -230,9 +229,11 @@ class _Split:
     def _say(self, unannotated: int, maskless: int, *, keep_crowds: bool) -> None:
         path, listing = self.file.path, self.listing
         if unannotated and self.split == "train":
-            listing.notes.append(
+            listing.left_out(
+                "no-annotation",
+                unannotated,
                 f"Training images left out because {path.name} has no annotation of them, as the "
-                f"published lists do: {unannotated}."
+                f"published lists do: {unannotated}.",
             )
         elif unannotated:
             text = (
@@ -255,6 +256,7 @@ class _Split:
                 f"{path} has annotations without a usable polygon or run-length code, which give "
                 f"tags but no pixels: {len(self.shapeless)} ({some(self.shapeless)}); {maskless} "
                 "images have no full mask by that and are not measured.",
+                count=len(self.shapeless),
             )
         for remark, names in self.remarks.items():
             listing.warn(

@@ -102,12 +102,15 @@ def say_passed_over(listing: Listing, finder: FileFinder) -> None:
             f"{finder.root} has pictures in formats that are not read, which stay out "
             f"({formats_in_words(finder.unread.values())}; the first is {min(finder.unread)}); "
             "convert them to JPEG or PNG.",
+            count=len(finder.unread),
         )
     if finder.system:
         shown = ", ".join(finder.system[:3]) + (", ..." if len(finder.system) > 3 else "")
-        listing.notes.append(
+        listing.left_out(
+            "system",
+            len(finder.system),
             f"Files and folders of systems and tools passed over below {finder.root}: "
-            f"{len(finder.system)} ({shown})."
+            f"{len(finder.system)} ({shown}).",
         )
 
 

@@ -166,7 +166,7 @@ def _count_unnamed(
     ]
     if spare := [file for file in left if not places.is_mask(file)]:
         text = f"{table} has no row for {some(spare)}, which stay out; add rows to use them."
-        problems.append(Problem("warning", "no-row", text))
+        problems.append(Problem("warning", "no-row", text, len(spare)))
     _count_spare_masks(places, [file for file in left if places.is_mask(file)], problems)
 
 
@@ -176,7 +176,7 @@ def _count_spare_masks(places: Places, spare: Sequence[str], problems: list[Prob
             f"{some(spare, 'mask')} of {places.finder.root} belong to no image, and are not used; "
             "a mask has its image's path and name."
         )
-        problems.append(Problem("warning", "spare-mask", text))
+        problems.append(Problem("warning", "spare-mask", text, len(spare)))
 
 
 def images_of_tree(
@@ -196,7 +196,7 @@ def images_of_tree(
     outside = [f for f in finder.files if not f.startswith(base) and not places.is_mask(f)]
     if outside:
         text = f"{some(outside)} of {finder.root} outside of {base} stay out; move them there."
-        problems.append(Problem("warning", "outside", text))
+        problems.append(Problem("warning", "outside", text, len(outside)))
     tops = dict.fromkeys(file.split("/")[0] for file in files if "/" in file)
     of_folder = split_folders(tops, splits, where=str(finder.root / base))
     if of_folder is None:

@@ -1,5 +1,6 @@
 """What a reader finds out from names and tables alone, before any pixel is read."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -18,11 +19,13 @@ class Problem:
         severity: `error` where a stage would fail or learn from wrong data, else `warning`.
         kind: Short name of the sort of problem, for grouping.
         message: One sentence: what, where, what to do.
+        count: How many files or entries it is about.
     """
 
     severity: Severity
     kind: str
     message: str
+    count: int = 1
 
 
 class MaskSource(Protocol):
@@ -84,6 +87,7 @@ class Listing:
         other_becomes: What pixels with those ids become.
         problems: What is wrong already.
         notes: Where things came from, one sentence each.
+        passed_over: What was left out without being a problem -> how many files or entries.
     """
 
     classes: tuple[str, ...]
@@ -93,6 +97,7 @@ class Listing:
     other_becomes: int = 0
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     @property
     def keeps_ids(self) -> bool:
@@ -103,6 +108,11 @@ class Listing:
         """Notes a problem with which a stage would fail."""
         self.problems.append(Problem("error", kind, message))
 
-    def warn(self, kind: str, message: str) -> None:
+    def warn(self, kind: str, message: str, *, count: int = 1) -> None:
         """Notes a problem with which stages still run."""
-        self.problems.append(Problem("warning", kind, message))
+        self.problems.append(Problem("warning", kind, message, count))
+
+    def left_out(self, kind: str, count: int, message: str) -> None:
+        """Notes what was left out by a rule."""
+        self.passed_over[kind] += count
+        self.notes.append(message)

@@ -112,7 +112,8 @@ def read_voc(params: DatasetParams) -> Listing:
     _add_test(listing, folders)
     listed = {entry.image for entry in (*entries, *listing.entries)}
     if spare := len(folders.images.files) - len(listed):
-        listing.notes.append(f"Images of {folders.images.root} that no split names: {spare}.")
+        text = f"Images of {folders.images.root} that no split names: {spare}."
+        listing.left_out("not-listed", spare, text)
     return listing
 
 
@@ -268,7 +269,9 @@ def _add_test(listing: Listing, folders: _Folders) -> None:
         for f in files
     ]
     if len(files) < len(ids):
-        listing.notes.append(
-            f"{len(ids) - len(files)} of {len(ids)} images of the test list are not there and "
-            "were left out."
+        missing = len(ids) - len(files)
+        listing.left_out(
+            "missing-test-image",
+            missing,
+            f"{missing} of {len(ids)} images of the test list are not there and were left out.",
         )
