@@ -3,9 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A machine without a GPU: an index with CPU builds of torch, such as https://download.pytorch.org/whl/cpu. Torch
+# and torchvision come from there, without hashes, in the locked versions; CUDA's libraries are left out.
+TORCH_INDEX ?=
+CUDA := ^(nvidia-|cuda-|triton==|torch==|torchvision==)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-fast lint ui bench supervised lock wheel clean help
+.PHONY: setup repro test test-fast lint ui bench supervised lock wheel clean help
 
 help:
 	@echo "make repro       the whole pipeline (dvc repro): data, CAMs, pseudo-labels, segmenter, report"
@@ -16,6 +20,7 @@ help:
 	@echo "make supervised  the same segmenter trained on true masks, for comparison"
 	@echo "make bench       each fast step against its straightforward version -> docs/benchmarks.md"
 	@echo "make lock        requirements.lock from pyproject.toml"
+	@echo "make setup       .venv alone; TORCH_INDEX=https://download.pytorch.org/whl/cpu leaves out CUDA's 5 GB"
 	@echo "make wheel       dist/weaktr-VERSION-py3-none-any.whl"
 	@echo "make clean       remove what the stages wrote; raw data, weights, caches and recorded runs stay"
 
@@ -23,9 +28,18 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python3."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
+ifeq ($(TORCH_INDEX),)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+else
+	awk '/^[a-z]/ {left_out = /$(CUDA)/} !left_out' requirements.lock > $(VENV)/without-cuda.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(VENV)/without-cuda.lock
+	$(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) \
+		$$(grep -oE '^(torch|torchvision)==[^ ;]+' requirements.lock)
+endif
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+setup: $(READY)
 
 repro: $(READY)
 	dvc repro

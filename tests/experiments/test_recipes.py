@@ -23,11 +23,11 @@ def flat_defaults() -> dict[str, Any]:
 
 def test_the_list_is_complete(recipe_folder: Path) -> None:
     names = {recipe.name for recipe in list_recipes()}
-    assert names == {*PUBLISHED, *OVERLAYS, "demo", "own-images"}
+    assert names == {*PUBLISHED, *OVERLAYS, "demo", "own-images", "own-images-quick"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*PUBLISHED, "demo", "own-images"])
+@pytest.mark.parametrize("name", [*PUBLISHED, "demo", "own-images", "own-images-quick"])
 def test_a_whole_recipe_sets_every_param(recipe_folder: Path, name: str) -> None:
     values = flatten(composed(name))
     expected = {key for key in flat_defaults() if not key.startswith(UNTOUCHED)}

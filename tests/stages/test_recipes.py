@@ -113,8 +113,9 @@ def test_dry_run_of_an_overlay(recipe_folder: Path, name: str) -> None:
     assert 0 <= read_json("reports/evaluate/details.json")["mean_iou"] <= 100
 
 
-def test_own_images_need_a_root_and_nothing_else(recipe_folder: Path) -> None:
-    dry_run("own-images", dataset={"root": "my pets"})
+@pytest.mark.parametrize("name", ["own-images", "own-images-quick"])
+def test_own_images_need_a_root_and_nothing_else(recipe_folder: Path, name: str) -> None:
+    dry_run(name, dataset={"root": "my pets"})
     manifest = Manifest.load("data/prepared")
     assert manifest.classes == ("cat", "dog", "person")
     assert len(list(Path("data/pseudo-labels").glob("*.png"))) == len(manifest.of_split("train"))

@@ -79,7 +79,7 @@ def predict(
 
     \b
     weaktr predict models/segmenter photo.jpg --overlay
-    weaktr predict models/segmenter photos/ 'more/**/*.png' -o masks --scales 0.75,1,1.25
+    weaktr predict models/segmenter photos/ 'more/**/*.png' -o found --scales 0.75,1,1.25
     weaktr predict models/segmenter photos/ --tags photos/tags.csv --crf
     weaktr predict models/segmenter photos/ --format labelstudio
     weaktr predict runs:/3f2a.../segmenter photos/
