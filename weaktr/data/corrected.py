@@ -5,7 +5,6 @@ before training begins.
 """
 
 import difflib
-import io
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,10 +21,12 @@ from weaktr.data.images import (
     upright,
 )
 from weaktr.data.manifest import Manifest, Record
-from weaktr.data.masks import decode_stored, read_mask
+from weaktr.data.mask_facts import inspect_mask, renumbered
+from weaktr.data.masks import read_mask
 from weaktr.errors import UserError
-from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID, Pixels
+from weaktr.labels import BACKGROUND, VOID, Pixels
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BESIDE_MASKS = frozenset({".txt", ".csv", ".json", ".xml", ".yaml", ".yml", ".md", ".html"})
 """Files that labelling tools put beside masks."""
 
@@ -177,59 +178,37 @@ def _composed(name: str) -> str:
 
 def _checked(path: Path, record: Record, classes: tuple[str, ...]) -> CorrectedMask:
     """The mask, if it can be learned from."""
-    data = read_bytes(path)
-    ids = decode_stored(data, path).ids
-    present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256)).tolist()
-    _refuse_other_formats(data, path, present, classes)
-    height, width = ids.shape
+    facts = inspect_mask(path)
+    if not read_bytes(path).startswith(PNG_SIGNATURE):
+        raise UserError(f"{path} is no PNG inside, though it is called so; save it as PNG.")
+    known = (*range(len(classes) + 1), VOID)
+    moved = renumbered(facts, known) if facts.colours else None
+    if moved is not None:
+        raise UserError(
+            f"{path} shows id {moved[0]} in the colour of id {moved[2]}: the program that saved it "
+            "numbered its palette anew. Save it in grey, one id per pixel, or with the palette as "
+            "it was."
+        )
     orientation: int | None = 1
-    if (width, height) != (record.width, record.height):
-        orientation = orientation_for(inspect_image(record.image), width, height)
+    if (facts.width, facts.height) != (record.width, record.height):
+        orientation = orientation_for(inspect_image(record.image), facts.width, facts.height)
     if orientation is None:
         raise UserError(
-            f"{path} is {width}x{height} pixels but its image {record.image} is "
+            f"{path} is {facts.width}x{facts.height} pixels but its image {record.image} is "
             f"{record.width}x{record.height}; draw it on the image at its own size."
         )
-    unknown = [i for i in present if len(classes) < i < VOID]
+    unknown = [i for i in facts.ids if i not in known]
     if unknown:
         raise UserError(
             f"{path} holds the id {unknown[0]}, which is no class; use {_class_ids(classes)}, "
             f"{VOID} void."
         )
-    if VOID in present and set(present) <= {BACKGROUND, VOID} and record.tags:
+    if VOID in facts.ids and set(facts.ids) <= {BACKGROUND, VOID} and record.tags:
         raise UserError(
-            f"{path} holds {' and '.join(map(str, present))} only, and {VOID} is void, which is "
+            f"{path} holds {' and '.join(map(str, facts.ids))} only, and {VOID} is void, which is "
             f"not learned from; use {_class_ids(classes)}."
         )
-    return CorrectedMask(path.as_posix(), orientation, tuple(present))
-
-
-def _refuse_other_formats(
-    data: bytes, path: Path, present: list[int], classes: tuple[str, ...]
-) -> None:
-    """A mask has to be a PNG inside too, and its palette must not tell of moved ids.
-
-    Raises:
-        UserError: If it is not, or if its colours are the usual ones of other ids: some programs
-            number a palette anew when they save.
-    """
-    image = Image.open(io.BytesIO(data))
-    if image.format != "PNG":
-        raise UserError(
-            f"{path} is {image.format} inside, which may change ids; save the mask as PNG."
-        )
-    if image.mode != "P":
-        return
-    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3).tolist()
-    usual = {tuple(VOC_PALETTE[i].tolist()): i for i in (*range(len(classes) + 1), VOID)}
-    meant = {i: usual.get(tuple(colours[i])) for i in present if i < len(colours)}
-    moved = [(i, other) for i, other in meant.items() if other != i]
-    if moved and None not in meant.values():
-        i, other = moved[0]
-        raise UserError(
-            f"{path} shows id {i} in the colour of id {other}: the program that saved it numbered "
-            "its palette anew. Save it in grey, one id per pixel, or with the palette as it was."
-        )
+    return CorrectedMask(path.as_posix(), orientation, facts.ids)
 
 
 def _class_ids(classes: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from weaktr.data.images import PixelLimit, digest_bytes, read_bytes
 from weaktr.data.masks import decode_stored
-from weaktr.labels import VOID
+from weaktr.labels import VOC_PALETTE, VOID
 
 Colour = tuple[int, int, int]
 _WHITE = (255, 255, 255)
@@ -77,3 +77,27 @@ def white_is_the_class(masks: Iterable[MaskFacts], source_ids: Collection[int]) 
                 return False
             found = True
     return found
+
+
+def renumbered(facts: MaskFacts, known: Collection[int]) -> tuple[int, Colour, int] | None:
+    """An id whose colour stands for another id, and that id, where all colours stand for ids.
+
+    So it looks when a program numbers a palette anew as it saves a mask.
+
+    Args:
+        facts: A mask with a palette.
+        known: Ids that it may hold.
+    """
+    assert facts.colours is not None
+    greys = {(id_, id_, id_): id_ for id_ in known}
+    voc: dict[Colour, int] = {}
+    for id_ in known:
+        red, green, blue = VOC_PALETTE[id_].tolist()
+        voc[red, green, blue] = id_
+    black_and_white = facts.colours in (((0, 0, 0), (255, 255, 255)), ((255, 255, 255),))
+    for meaning in (voc, greys):
+        if all(colour in meaning for colour in facts.colours) and not black_and_white:
+            for id_, colour in zip(facts.ids, facts.colours, strict=True):
+                if meaning[colour] != id_:
+                    return id_, colour, meaning[colour]
+    return None

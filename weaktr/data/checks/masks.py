@@ -8,11 +8,11 @@ import numpy as np
 
 from weaktr.data.checks.inspection import MaskPlan
 from weaktr.data.manifest import Manifest
-from weaktr.data.mask_facts import Colour, MaskFacts, white_is_the_class
+from weaktr.data.mask_facts import Colour, renumbered, white_is_the_class
 from weaktr.data.parallel import parallel_map
 from weaktr.data.readers.listing import Listing, StoredMask
 from weaktr.data.wording import some
-from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID
+from weaktr.labels import BACKGROUND, VOID
 
 _MOST_PAINTED = 400
 """Masks that are painted to compare them with tags: enough to see whether most disagree."""
@@ -45,7 +45,7 @@ def check_palettes(listing: Listing, plans: Sequence[MaskPlan]) -> None:
     wrong = [
         (path, contradiction)
         for path, facts in stored
-        if (contradiction := _renumbered(facts, known)) is not None
+        if (contradiction := renumbered(facts, known)) is not None
     ]
     for path, (id_, colour, other) in wrong[:1]:
         listing.error(
@@ -72,23 +72,6 @@ def check_palettes(listing: Listing, plans: Sequence[MaskPlan]) -> None:
                     "one order of the palette, or as grey.",
                 )
                 return
-
-
-def _renumbered(facts: MaskFacts, known: Collection[int]) -> tuple[int, Colour, int] | None:
-    """An id whose colour stands for another id, and that id, where all colours stand for ids."""
-    assert facts.colours is not None
-    greys = {(id_, id_, id_): id_ for id_ in known}
-    voc: dict[Colour, int] = {}
-    for id_ in known:
-        red, green, blue = VOC_PALETTE[id_].tolist()
-        voc[red, green, blue] = id_
-    black_and_white = facts.colours in (((0, 0, 0), (255, 255, 255)), ((255, 255, 255),))
-    for meaning in (voc, greys):
-        if all(colour in meaning for colour in facts.colours) and not black_and_white:
-            for id_, colour in zip(facts.ids, facts.colours, strict=True):
-                if meaning[colour] != id_:
-                    return id_, colour, meaning[colour]
-    return None
 
 
 def _and_others(number: int) -> str:
