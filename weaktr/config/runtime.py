@@ -15,7 +15,8 @@ class RuntimeParams(Section):
     workers: CountOrZero = 0
     """Loader processes; 0 loads in the main process."""
     threads: CountOrZero = 0
-    """CPU threads of torch; 0: as many as there are cores."""
+    """CPU threads of torch; 0: as many as there are cores. Nothing reruns for it, but a training
+    with another number ends with slightly other weights: sums are added in another order."""
     checkpoint_minutes: NonNegative = 2.0
     """A checkpoint to resume from every so many minutes; 0: after every step."""
     activation_checkpointing: Flag = False
