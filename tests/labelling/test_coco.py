@@ -72,6 +72,7 @@ def test_scores_and_splits(tmp_path: Path) -> None:
     for split in ("train", "val"):
         content = json.loads((tmp_path / f"out/annotations/instances_{split}.json").read_text())
         assert [image["id"] for image in content["images"]] == [1]
+        assert [image["score"] for image in content["images"]] == [0.5]
         assert [a.get("score") for a in content["annotations"]] == [0.9, 0.25, None]
 
 

@@ -112,3 +112,31 @@ def test_a_list_of_classes_beside_the_masks(root: Path, place: str) -> None:
 def test_hidden_files_are_no_masks(root: Path) -> None:
     write_mask(root / "masks/.one.png", np.zeros((2, 2), np.uint8))
     assert len(find_labelled_images(root / "masks", root / "images", "cat,dog,cow").images) == 2
+
+
+def test_scores_of_a_table(root: Path) -> None:
+    table = root / "images.csv"
+    table.write_text("id,background,confidence\nx__one,5,0.25\nx__two,5,\n")
+    masks = root / "labels"
+    masks.mkdir()
+    for name in ("x__one", "x__two"):
+        write_mask(masks / f"{name}.png", ring())
+    found = find_labelled_images(masks, manifest(root), scores=table)
+    assert [image.score for image in found.images] == [0.25, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("id,sure\none,1\n", "is not a table with the columns id and confidence"),
+        ("id,confidence\none\n", "is not a table with the columns id and confidence"),
+        ("id,confidence\none,x\n", "a confidence that is no number"),
+        ("id,confidence\nother,1\n", "no confidence of any of the images; their ids are like"),
+    ],
+)
+def test_scores_that_fit_no_image(root: Path, text: str, sentence: str) -> None:
+    (root / "images.csv").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        find_labelled_images(
+            root / "masks", root / "images", "cat,dog,cow", scores=root / "images.csv"
+        )

@@ -27,7 +27,10 @@ def check_data(
         typer.Option(help="Params file.", show_default="params.yaml, unless --root is given"),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="Layout: dataset.kind, such as voc, coco or folder.")
+        str | None,
+        typer.Option(
+            help="Layout, dataset.kind: folder, imagefolder, voc, coco, cvat or labelstudio."
+        ),
     ] = None,
     root: Annotated[str | None, typer.Option(help="The data set's folder: dataset.root.")] = None,
     classes: Annotated[
@@ -116,7 +119,7 @@ def dataset_params(params_file: Path | None, overrides: Mapping[str, Any]) -> "D
     from weaktr.data.readers.tags import parse_tags
 
     if params_file is None and "root" in overrides and "kind" not in overrides:
-        raise UserError("--root needs --kind: voc, coco or folder.")
+        raise UserError("--root needs --kind: folder, imagefolder, voc, coco, cvat or labelstudio.")
     if params_file is None and "root" not in overrides:
         params_file = PARAMS_FILE
         if not params_file.is_file():

@@ -51,6 +51,13 @@ def masks_to(
             show_default="the list beside the masks or in data/prepared",
         ),
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table with the columns id and confidence, such as reports/evaluate/images.csv.",
+            show_default="what `weaktr predict` noted",
+        ),
+    ] = None,
     polygons: Annotated[
         bool,
         typer.Option("--polygons", help="Polygons, where the format can hold pixels as well."),
@@ -75,10 +82,9 @@ def masks_to(
 ) -> None:
     """Write masks for a labelling tool: COCO, YOLO, Label Studio, CVAT or palette PNG.
 
-    Every pixel and hole is kept: run-length codes, or polygons from which the tools paint the same
-    pixels. Void pixels are left out (palette keeps them). Confidences go along where `weaktr
-    predict` noted them and the format has a place. docs/data.md says how each tool takes it, and
-    what it writes is read again.
+    Every pixel and hole is kept: as run-length codes, or as polygons that hold the same pixels.
+    Void pixels are left out (palette keeps them). docs/data.md says how each tool takes it, and
+    what comes back from it is read with dataset.kind.
 
     \b
     weaktr masks-to predictions --format labelstudio -o for-labelstudio
@@ -92,7 +98,7 @@ def masks_to(
     if image_prefix and format != "labelstudio":
         raise UserError("--image-prefix is for --format labelstudio only; leave it out.")
     refuse_existing(output)
-    found = find_labelled_images(masks, images, classes)
+    found = find_labelled_images(masks, images, classes, scores)
     style = Style(
         polygons=polygons,
         split_parts=split_parts,

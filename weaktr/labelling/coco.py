@@ -33,11 +33,10 @@ def describe(annotated: Annotated, classes: Sequence[str], style: Style) -> dict
         if region.score is not None:
             annotation["score"] = round(region.score, 4)
         annotations.append(annotation)
-    return {
-        "split": image.split or NO_SPLIT,
-        "image": {"file_name": image.name, "width": image.width, "height": image.height},
-        "annotations": annotations,
-    }
+    entry: dict[str, Any] = {"file_name": image.name, "width": image.width, "height": image.height}
+    if image.score is not None:
+        entry["score"] = round(image.score, 4)
+    return {"split": image.split or NO_SPLIT, "image": entry, "annotations": annotations}
 
 
 def write(described: Iterable[dict[str, Any]], classes: Sequence[str], folder: Path) -> Path:

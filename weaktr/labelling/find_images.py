@@ -42,7 +42,10 @@ class Found:
 
 
 def find_labelled_images(
-    masks: str | Path, images: str | Path | None = None, classes: str | None = None
+    masks: str | Path,
+    images: str | Path | None = None,
+    classes: str | None = None,
+    scores: str | Path | None = None,
 ) -> Found:
     """Finds the image of every label map.
 
@@ -53,11 +56,19 @@ def find_labelled_images(
             Results of `weaktr predict` know their images.
         classes: As `weaktr.data.readers.class_lists.class_list` reads it; `None`: the list that
             lies beside the masks or in the manifest.
+        scores: A table with the columns `id` and `confidence`, such as a run's
+            `reports/evaluate/images.csv`; results of `weaktr predict` have theirs.
 
     Raises:
         UserError: If a label map has no image, or nobody says what the ids are.
     """
     masks = Path(masks)
+    found = _with_classes(masks, images, classes)
+    return found if scores is None else _with_scores(found, Path(scores))
+
+
+def _with_classes(masks: Path, images: str | Path | None, classes: str | None) -> Found:
+    """The label maps with their images and the names of the ids."""
     table = _predictions_table(masks)
     manifest = _manifest_folder(images)
     if table is not None:
@@ -87,6 +98,22 @@ def find_labelled_images(
     )
 
 
+def _with_scores(found: Found, table: Path) -> Found:
+    """The same with the confidences of a table."""
+    rows = _read_table(table, {"id", "confidence"}, "a table with the columns id and confidence")
+    try:
+        known = {row["id"]: float(row["confidence"]) for row in rows if row["confidence"]}
+    except ValueError as error:
+        raise UserError(f"{table} has a confidence that is no number ({error}).") from None
+    if not any(image.id in known for image in found.images):
+        raise UserError(
+            f"{table} has no confidence of any of the images; their ids are like "
+            f"{found.images[0].id!r}."
+        )
+    images = [replace(image, score=known.get(image.id)) for image in found.images]
+    return replace(found, images=images)
+
+
 def _predictions_table(masks: Path) -> Path | None:
     """The table of `weaktr predict`, if these are its results."""
     for folder in (masks, masks.parent) if masks.name == "masks" else (masks,):
@@ -106,7 +133,8 @@ def _manifest_folder(images: str | Path | None) -> Path | None:
 
 def _of_predictions(table: Path, images: str | Path | None) -> Found:
     """Every row of the table, with its confidences."""
-    rows = _read_table(table)
+    needed = {"image", "mask", "width", "height", "confidence"}
+    rows = _read_table(table, needed, "a table of `weaktr predict`")
     if not rows:
         raise UserError(f"{table} has no images; run `weaktr predict` again.")
     names, base = _names([row["image"] for row in rows], images)
@@ -243,16 +271,18 @@ def _notes(base: str | Path, without: int) -> list[str]:
     return notes
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        rows = csv.DictReader(stream, strict=True)
-        needed = {"image", "mask", "width", "height", "confidence"}
-        try:
+def _read_table(path: Path, needed: set[str], what: str) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            rows = csv.DictReader(stream, strict=True)
             found = [dict(row) for row in rows]
-        except csv.Error as error:
-            raise UserError(f"{path} is not a CSV file ({error}); predict again.") from None
-        if not needed <= set(rows.fieldnames or ()) or any(None in row.values() for row in found):
-            raise UserError(f"{path} is not a table of `weaktr predict`; predict again.")
+            columns = set(rows.fieldnames or ())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; check the path.") from None
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file ({error}); make it again.") from None
+    if not needed <= columns or any(None in (*row, *row.values()) for row in found):
+        raise UserError(f"{path} is not {what}; make it again.")
     return found
 
 

@@ -439,3 +439,14 @@ def test_a_coco_category_that_the_other_split_lacks(tmp_path: Path) -> None:
         report,
         f"{file} has other categories than the training split; use one list.",
     )
+
+
+def test_tags_only(tmp_path: Path) -> None:
+    """Categories of images, without any shape: all that training needs."""
+    tags = [{"category_id": CAT}, {"category_id": DOG}]
+    root = write_coco(tmp_path / "coco", {"train": {"1": tags, "2": tags[:1]}, "val": {"3": tags}})
+    report = check_dataset(params(root, classes=("cat", "dog")))
+    assert not report.errors
+    assert [record.tags for record in report.manifest] == [("cat", "dog"), ("cat",), ("cat", "dog")]
+    assert not report.masks
+    assert "no-shape" in {problem.kind for problem in report.problems}

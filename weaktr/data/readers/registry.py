@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.readers.coco import read_coco
+from weaktr.data.readers.cvat import read_cvat
 from weaktr.data.readers.folder import read_folder
+from weaktr.data.readers.imagefolder import read_imagefolder
+from weaktr.data.readers.labelstudio import read_labelstudio
 from weaktr.data.readers.listing import Listing
 from weaktr.data.readers.voc import read_voc
 
@@ -12,6 +15,9 @@ READERS: dict[str, Callable[[DatasetParams], Listing]] = {
     "voc": read_voc,
     "coco": read_coco,
     "folder": read_folder,
+    "labelstudio": read_labelstudio,
+    "cvat": read_cvat,
+    "imagefolder": read_imagefolder,
     "shapes": read_voc,  # The generator writes VOC's layout, with its own classes.txt.
 }
 
