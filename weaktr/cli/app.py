@@ -14,6 +14,7 @@ from weaktr.cli.check_data import check_data
 from weaktr.cli.export import export
 from weaktr.cli.extras import missing_extra
 from weaktr.cli.import_checkpoint import import_checkpoint
+from weaktr.cli.masks_from import masks_from
 from weaktr.cli.masks_to import masks_to
 from weaktr.cli.params import params
 from weaktr.cli.predict import predict
@@ -36,6 +37,7 @@ for command in (
     cam,
     review,
     masks_to,
+    masks_from,
     export,
     import_checkpoint,
     register,

@@ -8,6 +8,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -74,7 +75,7 @@ def find_corrected(folder: str | Path, manifest: Manifest) -> dict[str, Correcte
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; make it, and lay the corrected masks in it.")
-    names = _Names(manifest)
+    names = ImageNames(manifest)
     found: dict[str, CorrectedMask] = {}
     for path in mask_files(folder):
         record = names.record_of(path)
@@ -131,8 +132,12 @@ def beyond_tags(masks: Mapping[str, CorrectedMask], manifest: Manifest) -> list[
     ]
 
 
-class _Names:
-    """The images by what their masks may be called."""
+class ImageNames:
+    """Images by what their masks may be called: ids, or names of files.
+
+    Args:
+        manifest: All images.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
         self.by_id = {_composed(record.id): record for record in manifest}
@@ -142,11 +147,15 @@ class _Names:
             for name in {file.name, file.stem}:
                 self.by_file.setdefault(name, []).append(record)
 
-    def record_of(self, path: Path) -> Record:
-        """The training image that a mask file is named after.
+    def record_of(self, path: Path, *, by_folders: bool = False) -> Record:
+        """The training image that a file is named after.
+
+        Args:
+            path: The file.
+            by_folders: Whether the folders that it lies in tell images of one name apart.
 
         Raises:
-            UserError: If there is none, or more than one.
+            UserError: If there is none, more than one, or one of another split.
         """
         name = _composed(path.stem)
         records = [self.by_id[name]] if name in self.by_id else self.by_file.get(name, [])
@@ -158,6 +167,9 @@ class _Names:
                 f"{path} is named after no image{hint}; call it <image id>.png, with an id of "
                 "data/prepared/manifest.csv."
             )
+        if len(records) > 1 and by_folders:
+            shared = [_shared_folders(path, record) for record in records]
+            records = [r for r, n in zip(records, shared, strict=True) if n == max(shared)]
         if len(records) > 1:
             raise UserError(
                 f"{path} could be the mask of more than one image; call it "
@@ -170,6 +182,14 @@ class _Names:
                 f"{record.split}: learning from it would spoil what is measured there. Remove it."
             )
         return record
+
+
+def _shared_folders(path: Path, record: Record) -> int:
+    """How many of the innermost folders a file and an image have in common."""
+    mine = reversed(PurePosixPath(_composed(path.as_posix())).parent.parts)
+    others = reversed(PurePosixPath(_composed(record.image)).parent.parts)
+    pairs = zip(mine, others, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _composed(name: str) -> str:
