@@ -1,3 +1,4 @@
+import errno
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from weaktr.errors import UserError
+from weaktr.errors import UserError, one_sentence
 from weaktr.files import (
     digest_files,
     digest_value,
@@ -107,3 +108,21 @@ def test_a_file_where_a_folder_is_to_be_made_is_refused_before_the_work(tmp_path
         with replace_dir(tmp_path / "file"):
             pytest.fail("the work has begun")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk_is_said_of_the_file_and_leaves_the_old_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system says of it names no file."""
+    file, folder = tmp_path / "a.txt", tmp_path / "folder"
+    file.write_text("old")
+    with pytest.raises(SystemExit), one_sentence(), replace_file(file) as temporary:
+        temporary.write_text("new")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(SystemExit), one_sentence(), replace_dir(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"Error: {file} cannot be read or written (No space left on device)")
+    assert second.startswith(f"Error: {folder} cannot be")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert file.read_text() == "old"

@@ -48,6 +48,8 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         put_in_place(temporary, path)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -72,8 +74,17 @@ def replace_dir(path: str | Path) -> Iterator[Path]:
         if path.exists():
             shutil.rmtree(path)
         temporary.replace(path)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the file in it: a full disk names none."""
+    if error.filename is None and error.strerror is not None:
+        error.filename = str(path)
+    return error
 
 
 def write_text(path: str | Path, text: str) -> None:

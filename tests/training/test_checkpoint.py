@@ -97,7 +97,8 @@ def test_a_disk_that_fills_up_stops_no_training(
     said: list[str] = []
     run(model, checkpoint=checkpoint_in(tmp_path, said=said))
     assert same(model, whole)
-    assert said[0].startswith(f"Warning: no checkpoint could be written to {tmp_path} (")
+    (line,) = said
+    assert line.startswith(f"Warning: no checkpoint could be written to {tmp_path} (")
     assert len(list(tmp_path.iterdir())) == 2, "the last that could be written, nothing half"
 
 

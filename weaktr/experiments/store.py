@@ -83,6 +83,9 @@ def reason_of(error: object) -> str:
     for secret in (password, unquote(password), *map(os.environ.get, SECRETS)):
         if secret:
             text = text.replace(secret, "***")
+    text = re.sub(
+        r"\[SQL:.*|\(raised as a result of Query-invoked autoflush[^)]*\)", "", text, flags=re.S
+    )
     text = re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
     return " ".join(text.split())[:300] or type(error).__name__
 
@@ -247,7 +250,7 @@ def hush() -> None:
     It is said by `weaktr`, once; theirs may hold the address with its password.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    for name in ("mlflow.system_metrics", "mlflow.utils.autologging_utils", "urllib3"):
+    for name in ("mlflow.store", "mlflow.system_metrics", "mlflow.utils", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     for handler in logging.getLogger("mlflow").handlers:
         if _without_secrets not in handler.filters:
@@ -255,5 +258,5 @@ def hush() -> None:
 
 
 def _without_secrets(record: logging.LogRecord) -> bool:
-    record.msg, record.args = reason_of(record.getMessage()), None
+    record.msg, record.args, record.exc_info = reason_of(record.getMessage()), None, None
     return True

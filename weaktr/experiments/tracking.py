@@ -21,10 +21,13 @@ from weaktr.errors import UserError
 from weaktr.experiments.lost_runs import close_lost_runs, process_tags
 from weaktr.experiments.recipes import flatten
 from weaktr.experiments.store import (
+    ARTIFACTS,
     cannot_be_used,
     experiment_id,
+    is_local,
     open_store,
     patience,
+    project_root,
     reason_of,
     shown,
     tracking_uri,
@@ -128,11 +131,16 @@ class Run:
                 self._send(path.as_posix(), partial(self._upload, path))
 
     def _upload(self, path: Path) -> None:
-        with patience(MLFLOW_HTTP_REQUEST_TIMEOUT=UPLOAD_TIMEOUT):
-            if path.is_dir():
-                self.client.log_artifacts(self.id, str(path), path.name)
-            else:
-                self.client.log_artifact(self.id, str(path))
+        try:
+            with patience(MLFLOW_HTTP_REQUEST_TIMEOUT=UPLOAD_TIMEOUT):
+                if path.is_dir():
+                    self.client.log_artifacts(self.id, str(path), path.name)
+                else:
+                    self.client.log_artifact(self.id, str(path))
+        except OSError as error:
+            if error.filename is None and error.strerror is not None and is_local():
+                error.filename = str(project_root() / ARTIFACTS)  # a full disk names no file
+            raise
 
     def _send(self, what: str, call: Callable[[], object]) -> None:
         """Sends to the store, unless it failed a short while ago: then when it is asked again."""

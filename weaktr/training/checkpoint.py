@@ -71,6 +71,7 @@ class Checkpoint:
     minutes: float = 0.0
     say: Callable[[str], None] = print
     _saved: float = field(default_factory=time.monotonic, init=False)
+    _failed: bool = field(default=False, init=False)
 
     @property
     def stem(self) -> str:
@@ -117,11 +118,14 @@ class Checkpoint:
                 temporary.unlink(missing_ok=True)
             for old in self.files()[KEPT:]:
                 old.unlink(missing_ok=True)
+            self._failed = False
         except (OSError, RuntimeError) as error:  # torch makes either of a full disk
-            self.say(
-                f"Warning: no checkpoint could be written to {self.folder} ({_reason(error)}); "
-                "training goes on, and what is trained from now on is lost if it is killed."
-            )
+            if not self._failed:
+                self.say(
+                    f"Warning: no checkpoint could be written to {self.folder} ({_reason(error)}); "
+                    "training goes on, and what is trained from now on is lost if it is killed."
+                )
+            self._failed = True
         self._saved = time.monotonic()
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
