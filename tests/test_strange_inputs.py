@@ -134,7 +134,7 @@ def test_damaged_models(folder: Path, case: str) -> None:
     assert_refused(lambda: load_any_model(folder), folder)
 
 
-TENSORS: dict[str, Callable[[dict[str, torch.Tensor]], None]] = {
+TENSORS: dict[str, Callable[[dict[str, torch.Tensor]], object]] = {
     "no tensors": lambda state: state.clear(),
     "a tensor with NaN": lambda state: state["decoder.mask_norm.weight"].fill_(torch.nan),
     "a tensor without end": lambda state: state["decoder.mask_norm.weight"].fill_(torch.inf),
@@ -168,16 +168,16 @@ def cut(part: float) -> Callable[[Path], None]:
     return apply
 
 
-MASKS: dict[str, Callable[[Path], None]] = {
+MASKS: dict[str, Callable[[Path], object]] = {
     "a label that is no class": lambda path: write_mask(path, np.full((16, 24), 3, np.uint8)),
     "a label under void": lambda path: write_mask(path, np.full((16, 24), 254, np.uint8)),
     "another size": lambda path: write_mask(path, np.zeros((24, 16), np.uint8)),
     "cut after its header": cut(0.6),
     "cut in its header": cut(0.1),
-    "empty": lambda path: path.write_bytes(b"") and None,
-    "colours": lambda path: write_image(path) and None,
+    "empty": lambda path: path.write_bytes(b""),
+    "colours": lambda path: write_image(path),
     "sixteen bits": lambda path: Image.fromarray(np.full((16, 24), 999, np.uint16)).save(path),
-    "no image": lambda path: path.write_text("mask") and None,
+    "no image": lambda path: path.write_text("mask"),
     "gone": lambda path: path.unlink(),
 }
 
