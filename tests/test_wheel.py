@@ -157,7 +157,7 @@ def test_the_metadata(wheel: Path, metadata: Message) -> None:
     assert wheel.name == f"weaktr-{__version__}-py3-none-any.whl"
     assert (metadata["Name"], metadata["Version"]) == ("weaktr", __version__)
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"crf", "onnx", "pipeline"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"crf", "onnx", "pipeline", "s3"}
     assert {"dvc", "hydra-core", "mlflow"} <= requirements(metadata, "pipeline")
     assert not requirements(metadata, "pipeline") & requirements(metadata)
 

@@ -9,6 +9,7 @@ EXTRAS = {
     "crf": ("pydensecrf",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "pipeline": ("dvc", "hydra", "mlflow", "omegaconf", "pandas", "psutil", "torchmetrics"),
+    "s3": ("dvc_s3",),
 }
 """Extra -> the modules of its packages, as `pyproject.toml` has them."""
 
