@@ -53,8 +53,8 @@ def test_review_ranks_all_labels_and_prepares_the_worst(
     tasks = json.loads(Path("review/labelstudio/tasks.json").read_text(encoding="utf-8"))
     assert {task["data"]["id"] for task in tasks} == set(worst)
     for task in tasks:
-        assert Image.open(Path("review/images", task["data"]["image"])).size == (48, 48)
-    assert len(list(Path("review/images").iterdir())) == 6
+        assert Image.open(Path("review/labelstudio/images", task["data"]["image"])).size == (48, 48)
+    assert len(list(Path("review/labelstudio/images").iterdir())) == 6
 
 
 def test_the_ranking_is_the_same_without_any_training_mask() -> None:
@@ -108,5 +108,35 @@ def test_review_replaces_nothing_and_says_what_it_lacks(
     assert "images.csv is not there: the confidence of CAMs does not count" in (
         capsys.readouterr().out
     )
-    assert Path("new/coco").is_dir()
+    assert len(list(Path("new/coco/train").iterdir())) == 24
     assert not any(row["confidence"] for row in rows("new"))
+
+
+KINDS = {"labelstudio": "labelstudio", "cvat": "cvat", "coco": "coco", "palette": "voc"}
+
+
+@pytest.mark.parametrize("format", KINDS)
+def test_what_goes_out_to_a_tool_comes_back(
+    format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("review", "--top", 4, "--format", format, "--device", "cpu")
+    assert weaktr(*command) == 0
+    folder = Path("review") / format
+    if format == "labelstudio":  # people submit what is proposed
+        path = folder / "tasks.json"
+        tasks = json.loads(path.read_text(encoding="utf-8"))
+        for number, task in enumerate(tasks, start=1):
+            result = task.pop("predictions")[0]["result"]
+            task |= {"id": number, "annotations": [{"id": number, "result": result}]}
+        path.write_text(json.dumps(tasks), encoding="utf-8")
+    back = ("masks-from", folder, "--kind", KINDS[format], "-o", "data/corrected/first")
+    assert weaktr(*back) == 0, capsys.readouterr().err
+    labels = {path.name: read_mask(path) for path in Path("review/labels").iterdir()}
+    found = {path.name: read_mask(path) for path in Path("data/corrected/first").iterdir()}
+    assert set(found) <= set(labels)
+    assert found
+    for name, ids in labels.items():
+        if name in found:
+            np.testing.assert_array_equal(found[name], ids)
+        else:
+            assert not ids.any(), "only an empty label may be left out"

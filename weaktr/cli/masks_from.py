@@ -20,7 +20,7 @@ def masks_from(
     kind: Annotated[
         str,
         typer.Option(
-            help="Its layout: a dataset.kind, such as coco, voc, labelstudio or cvat.",
+            help="Its layout, a dataset.kind: labelstudio, cvat, coco, voc, folder, imagefolder.",
             show_default=False,
         ),
     ],
@@ -30,6 +30,13 @@ def masks_from(
             "--output", "-o", help="A new folder: data/corrected/NAME.", show_default=False
         ),
     ],
+    split: Annotated[
+        str,
+        typer.Option(
+            help="The export's own word: in COCO's file names (instances_default.json), of a list "
+            "of VOC."
+        ),
+    ] = "train",
     prepared: Annotated[Path, typer.Option(help="Folder of the run's manifest.")] = Path(
         "data/prepared"
     ),
@@ -48,7 +55,13 @@ def masks_from(
     from weaktr.review.collect import collect_masks
 
     refuse_existing(output)
-    section = {"kind": kind, "root": str(export), "val_share": 0.0}
+    section = {
+        "kind": kind,
+        "root": str(export),
+        "train_split": split,
+        "val_split": "",
+        "val_share": 0.0,
+    }
     params = parse_params({"dataset": section}, "--kind").dataset
     collected = collect_masks(params, Manifest.load(prepared), output)
     for note in collected.notes:

@@ -48,7 +48,7 @@ def review(
     Doubtful is a label whose CAMs are unsure, that lacks a tag of its image, or that the segmenter
     contradicts. No true mask is looked at. OUTPUT gets ranking.csv (all training images, with
     reasons) and, of the first ones, review.html with pictures, labels/ (the label maps, to begin
-    from), and a folder for the labelling tool with images/ to give to it.
+    from), and a folder for the labelling tool with the images.
 
     Lay the corrected masks in a folder data/corrected/NAME: with decoder.corrected=NAME the
     segmenter learns from them (docs/corrected.md). Those it learned from already are left out here.
@@ -62,7 +62,15 @@ def review(
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.labelling.labelled_image import Style
     from weaktr.models.segmenter import Segmenter
-    from weaktr.review.run import IMAGES, LABELS, PAGE, RANKING, Source, rank, write_review
+    from weaktr.review.run import (
+        LABELS,
+        PAGE,
+        RANKING,
+        Source,
+        image_folder,
+        rank,
+        write_review,
+    )
 
     if image_prefix and format != "labelstudio":
         raise UserError("--image-prefix is for --format labelstudio only; leave it out.")
@@ -101,7 +109,7 @@ def review(
     for what, where in (
         (f"all {len(ranking):,}", output / RANKING),
         ("pictures", output / PAGE),
-        ("for the tool", f"{written}, with {output / IMAGES}"),
+        ("for the tool", f"{written}, with {image_folder(output, format)}"),
         ("to begin from", output / LABELS),
         ("then", f"lay corrected masks in {CORRECTED / 'NAME'}:"),
         ("", "dvc exp run -S decoder.corrected=NAME"),

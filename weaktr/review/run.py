@@ -17,7 +17,9 @@ from weaktr.review.compare import compare
 from weaktr.review.doubt import Ranked, doubt_of, ranked
 from weaktr.review.page import page
 
-RANKING, PAGE, IMAGES, LABELS = "ranking.csv", "review.html", "images", "labels"
+RANKING, PAGE, LABELS = "ranking.csv", "review.html", "labels"
+IMAGES = {"coco": "train", "palette": "JPEGImages"}
+"""Where images lie beside the files of a format, so that its reader finds them; else `images`."""
 COLUMNS = (
     "rank",
     "image",
@@ -115,7 +117,7 @@ def write_review(
 
     It gets `ranking.csv` of all labels and, of the `top` worst, `review.html` with pictures,
     `labels/` with the label maps to begin from, and a folder for a labelling tool with copies of
-    the images in `images/`.
+    the images.
 
     Args:
         model: As for `rank`.
@@ -143,13 +145,19 @@ def write_review(
             shutil.copyfile(source.labels[record.id], folder / LABELS / f"{record.id}.png")
         found = find_labelled_images(folder / LABELS, source.prepared)
         doubts = {one.doubt.record.id: one.doubt.doubt for one in worst}
-        files = {record.id: record.image for record in records}
-        for image in found.images:
-            (folder / IMAGES / image.name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(files[image.id], folder / IMAGES / image.name)
         images = [replace(image, score=1 - doubts[image.id]) for image in found.images]
         written = write_labels(images, source.classes, format, folder / format, style, workers=1)
+        place = image_folder(folder, format)
+        files = {record.id: record.image for record in records}
+        for image in found.images:
+            (place / image.name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(files[image.id], place / image.name)
         return output / written.path.relative_to(folder)
+
+
+def image_folder(output: Path, format: FormatName) -> Path:
+    """Where the images for the tool lie in a review."""
+    return output / format / IMAGES.get(format, "images")
 
 
 def _write_ranking(path: Path, ranking: Sequence[Ranked]) -> None:
