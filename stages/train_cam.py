@@ -15,6 +15,7 @@ from stages.common.training import (
 )
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest
+from weaktr.distributed import is_first
 from weaktr.files import write_json
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.saving import save_model
@@ -26,7 +27,7 @@ from weaktr.training.tag_dataset import TagDataset
 from weaktr.training.tag_losses import cam_losses
 
 
-def run(context: Context) -> Result:
+def run(context: Context) -> Result | None:
     """Reads the manifest and images, writes the CAM model, its curves and its tag scores."""
     params, seed = context.params.cam, context.params.seed
     manifest = Manifest.load(PREPARED)
@@ -59,6 +60,8 @@ def run(context: Context) -> Result:
         for split in ("train", "val")
         if len(part := manifest.of_split(split))
     }
+    if not is_first():
+        return None
     tag_map = {split: one.mean for split, one in scores.items()}
     split = "val" if "val" in tag_map else "train"
     write_curves(context.reports / "curves.csv", history)
@@ -85,4 +88,5 @@ STAGE = Stage(
     sections=("cam", "seed"),
     upstream=lambda params: ("prepare",),
     writes=(CAM_MODEL,),
+    shared=True,
 )

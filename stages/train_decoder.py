@@ -24,7 +24,8 @@ from stages.common.training import (
 )
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_label_maps
-from weaktr.files import replace_dir, write_json
+from weaktr.distributed import from_first, is_first, replace_dir_together
+from weaktr.files import write_json
 from weaktr.models.saving import save_model
 from weaktr.models.segmenter import Segmenter
 from weaktr.segmentation.relabel import relabel
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 CURVES = "curves.csv"
 
 
-def run(context: Context) -> Result:
+def run(context: Context) -> Result | None:
     """Reads the manifest, images and label maps; writes the segmenter and its curves.
 
     In every round but the last (`decoder.rounds`), the trained segmenter only labels the training
@@ -62,13 +63,14 @@ def run(context: Context) -> Result:
         maps, checkpoint = load_label_maps(labels) | by_hand, checkpoint_of(context, labels)
         finished = checkpoint.folder / checkpoint.stem
         with alone_with_training(checkpoint):
-            if not finished.is_dir():
+            if not from_first(finished.is_dir()):
                 model, curves = train_round(
                     context, training, maps, orientations, checkpoint, len(history)
                 )
-                with replace_dir(finished) as folder:
+                with replace_dir_together(finished) as folder:
                     relabel(model, training, params, folder)
-                    write_curves(folder / CURVES, curves)
+                    if is_first():
+                        write_curves(folder / CURVES, curves)
         history += read_curves(finished / CURVES)
         labels = finished
         stems.append(checkpoint.stem)
@@ -76,6 +78,8 @@ def run(context: Context) -> Result:
     with alone_with_training(checkpoint):
         model, curves = train_round(context, training, maps, orientations, checkpoint, len(history))
     history += curves
+    if not is_first():
+        return None
 
     write_curves(context.reports / CURVES, history)
     details = {
@@ -162,4 +166,5 @@ STAGE = Stage(
     sections=("decoder", "seed"),
     upstream=lambda params: ("prepare", *labelled_by(params)),
     writes=(SEGMENTER,),
+    shared=True,
 )

@@ -1,6 +1,7 @@
-"""Device and threads: how to run, never what to compute."""
+"""Devices, processes and threads: how to run, never what to compute."""
 
 import os
+from typing import Literal
 
 from weaktr.errors import UserError
 
@@ -19,6 +20,8 @@ def choose_device(name: str, *, given_as: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.is_available():
+        return name  # without taking memory there: it may be for other processes
     try:
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, ImportError):
@@ -46,11 +49,67 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def set_threads(count: int) -> None:
-    """Sets torch's CPU threads; 0 means all cores (or the first number of `OMP_NUM_THREADS`)."""
+def count_processes(wanted: int | Literal["auto"], device: str) -> int:
+    """How many processes share the work.
+
+    Args:
+        wanted: `runtime.devices`.
+        device: As `choose_device` gives it.
+
+    Raises:
+        UserError: If there are not so many GPUs, or the device is one that cannot be shared.
+    """
     import torch
 
+    if device == "cuda":
+        visible = torch.cuda.device_count()
+        if wanted != "auto" and wanted > visible:
+            raise UserError(
+                f"runtime.devices: {wanted} GPUs are wanted and {visible} can be seen; lower it, "
+                "or look at CUDA_VISIBLE_DEVICES."
+            )
+        return visible if wanted == "auto" else wanted
+    if wanted in ("auto", 1):
+        return 1
+    if device != "cpu":
+        raise UserError(
+            f"runtime.devices: {wanted} processes cannot share the one device {device}; use "
+            "'cuda' for several GPUs, or 1 process."
+        )
+    return int(wanted)
+
+
+def own_device(device: str) -> str:
+    """The device of this process: of several GPUs the one that its launcher chose for it."""
+    import torch
+
+    if device != "cuda" or "LOCAL_RANK" not in os.environ:
+        return device
+    index = int(os.environ["LOCAL_RANK"])
+    if index >= torch.cuda.device_count():
+        raise UserError(
+            f"process {index} of this machine has no GPU, as {torch.cuda.device_count()} can be "
+            "seen; start no more processes than GPUs."
+        )
+    torch.cuda.set_device(index)
+    return f"cuda:{index}"
+
+
+def threads_of_process(count: int) -> int:
+    """CPU threads of this process: its part of so many, or of all cores where `count` is 0."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (count or cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def set_threads(count: int) -> None:
+    """Sets torch's CPU threads.
+
+    Args:
+        count: Of all processes on this machine together; 0 means all cores, or in each process the
+            first number of `OMP_NUM_THREADS`.
+    """
+    import torch
+
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     wanted = int(asked) if asked.isdecimal() else 0
-    torch.set_num_threads(count or wanted or cores or 1)
+    torch.set_num_threads(wanted if wanted and not count else threads_of_process(count))

@@ -13,11 +13,12 @@ class Stop:
 
     Attributes:
         wants_save: Whether a checkpoint was asked for; training goes on after it.
+        code: To leave with, once a stop was asked for that is still held.
     """
 
     def __init__(self) -> None:
         self.wants_save = False
-        self._code: int | None = None
+        self.code: int | None = None
         self._held = False
 
     def ask(self, code: int) -> None:
@@ -32,9 +33,9 @@ class Stop:
         """
         if not self._held:
             raise Stopped(code)
-        if self._code is not None:
+        if self.code is not None:
             raise SystemExit(code)
-        self._code = code
+        self.code = code
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -48,5 +49,5 @@ class Stop:
             yield
         finally:
             self._held = False
-        if self._code is not None:
-            raise Stopped(self._code)
+        if self.code is not None:
+            raise Stopped(self.code)

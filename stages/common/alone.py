@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from weaktr.distributed import is_first
 from weaktr.errors import UserError
 from weaktr.training.checkpoint import Checkpoint
 
@@ -38,9 +39,14 @@ def alone_with_stage(name: str, folder: Path) -> Iterator[None]:
 def alone_with_training(checkpoint: Checkpoint) -> Iterator[None]:
     """Waits while another process, in another copy of the project, trains the very same.
 
+    Of several processes that train together, the first one holds the lock for all.
+
     Args:
         checkpoint: Of the training; its folder is common to all copies.
     """
+    if not is_first():
+        yield
+        return
     lock = checkpoint.folder / f".{checkpoint.stem}.lock"
     with _locked(lock, 0) as other:
         if other is None:

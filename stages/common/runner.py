@@ -8,7 +8,7 @@ import importlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import typer
@@ -16,13 +16,15 @@ import typer
 from stages.common.alone import alone_with_stage
 from stages.common.code_digest import code_digest, forget_sources
 from stages.common.paths import CHECKPOINTS, REPORTS
+from stages.common.processes import launch, one_of_several, stopped_with_launcher, was_launched
 from stages.common.recorded import forget_recorded
 from stages.common.signals import signal_name, stopped_by_signals, stopped_with_dvc
 from stages.common.stage import Context, Result, Stage
 from stages.common.terminal import EpochLines, result_line
 from weaktr.config.load import load_params
 from weaktr.config.params import Params
-from weaktr.device import choose_device, set_threads
+from weaktr.device import choose_device, count_processes, own_device, set_threads
+from weaktr.distributed import LostProcessError, is_first, wait_for_all
 from weaktr.errors import UserError
 from weaktr.experiments.store import project_root, reason_of
 from weaktr.files import digest_value, read_json
@@ -43,7 +45,7 @@ def stage_named(name: str) -> Stage:
 def run_stage(
     stage: Stage, *, params_file: Path, device: str | None = None, track: bool = True
 ) -> None:
-    """Runs a stage and records it.
+    """Runs a stage and records it, in as many processes as `runtime.devices` says.
 
     Args:
         stage: The stage.
@@ -51,20 +53,37 @@ def run_stage(
         device: Overrides `runtime.device`.
         track: Whether to write an MLflow run.
     """
-    begun = time.monotonic()
-    stop = Stop()
-    with _stoppable(stage, stop), alone_with_stage(stage.name, CHECKPOINTS):
+    with one_of_several():
         params = load_params(params_file)
-        set_threads(params.runtime.threads)
         if device is None:
             chosen = choose_device(params.runtime.device, given_as="runtime.device")
         else:
             chosen = choose_device(device, given_as="--device")
+        share = stage.shared and not was_launched()
+        processes = count_processes(params.runtime.devices, chosen) if share else 1
+        if processes > 1:
+            command = [stage.name.replace("_", "-"), "--params", str(params_file)]
+            launch(processes, [*command, "--device", chosen, "--track" if track else "--no-track"])
+        elif stage.shared or is_first():
+            _run_here(stage, params, params_file, own_device(chosen), track=track)
+
+
+def _run_here(stage: Stage, params: Params, params_file: Path, device: str, *, track: bool) -> None:
+    """Runs a stage in this process; arguments as for `run_stage`."""
+    begun = time.monotonic()
+    stop = Stop()
+    alone = alone_with_stage(stage.name, CHECKPOINTS) if is_first() else nullcontext()
+    with _stoppable(stage, stop), alone:
+        set_threads(params.runtime.threads)
         _refuse_stale_digest(stage)
         _refuse_absent_weights(stage, params)
-        run = _tracked if track and stage.tracked else _untracked
-        forget_recorded(project_root() / CHECKPOINTS)
-        result = run(stage, params, chosen, stop)
+        if is_first():
+            forget_recorded(project_root() / CHECKPOINTS)
+        wait_for_all()
+        run = _tracked if track and stage.tracked and is_first() else _untracked
+        result = run(stage, params, device, stop)
+        if result is None:
+            return
         _refuse_changes(stage, params, params_file)
     typer.echo(result_line(stage.name, result, time.monotonic() - begun))
 
@@ -127,11 +146,11 @@ def _refuse_changes(stage: Stage, params: Params, params_file: Path) -> None:
         )
 
 
-def _untracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result:
+def _untracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result | None:
     return stage.run(_context(stage, params, device, stop))
 
 
-def _tracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result:
+def _tracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result | None:
     """Runs a stage with an MLflow run around it, and after the last one writes the result's."""
     from stages.common.results import INVOCATION, invocation, record_result, stage_tags
     from weaktr.experiments.tracking import start_run
@@ -199,8 +218,12 @@ def _context(stage: Stage, params: Params, device: str, stop: Stop, log: object 
 def _stoppable(stage: Stage, stop: Stop) -> Iterator[None]:
     """Lets signals, and the end of `dvc`, stop a stage, and says what stopped it."""
     try:
-        with stopped_by_signals(stop), stopped_with_dvc():
+        with stopped_by_signals(stop), stopped_with_dvc(), stopped_with_launcher():
             yield
+    except LostProcessError:
+        if stop.code is None:
+            raise
+        raise SystemExit(stop.code) from None  # the other one was asked to stop as well
     except Stopped as stopped:
         typer.echo(
             f"{stage.name} was stopped by {signal_name(stopped.code)}; run the same again: a "

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -70,19 +70,30 @@ def stopped_with_dvc(every: float = 1.0) -> Iterator[None]:
         every: Seconds between two looks.
     """
     dvc = dvc_process() if "DVC_STAGE" in os.environ else None
-    if dvc is None:
+    with nullcontext() if dvc is None else stopped_with(dvc, "dvc", every):
         yield
-        return
+
+
+@contextmanager
+def stopped_with(process: psutil.Process, name: str, every: float = 1.0) -> Iterator[None]:
+    """Stops this process, as SIGTERM does, when another one is gone.
+
+    Args:
+        process: The other one.
+        name: What it is, for the message.
+        every: Seconds between two looks.
+    """
     done = threading.Event()
 
-    def watch(dvc: psutil.Process) -> None:
+    def watch() -> None:
         while not done.wait(every):
-            if not is_alive(dvc):
-                print(f"dvc (process {dvc.pid}) is gone; stopping.", file=sys.stderr, flush=True)
+            if not is_alive(process):
+                gone = f"{name} (process {process.pid}) is gone; stopping."
+                print(gone, file=sys.stderr, flush=True)
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    thread = threading.Thread(target=watch, args=(dvc,), daemon=True, name="watch dvc")
+    thread = threading.Thread(target=watch, daemon=True, name=f"watch {name}")
     thread.start()
     try:
         yield

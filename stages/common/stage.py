@@ -66,16 +66,19 @@ class Stage:
 
     Args:
         name: In `dvc.yaml`; also of its module, and of its folder under `reports/`.
-        run: Reads, calls the library, writes.
+        run: Reads, calls the library, writes; of several processes only the first one writes, and
+            the others give nothing back.
         sections: Sections of `params.yaml` that it reads.
         upstream: From the params to the stages whose outputs it reads.
         writes: The outputs that other stages may read.
         tracked: Whether it is worth a run in MLflow.
+        shared: Whether several processes share its work; else the first one does it alone.
     """
 
     name: str
-    run: Callable[[Context], Result]
+    run: Callable[[Context], Result | None]
     sections: tuple[str, ...]
     upstream: Callable[["Params"], tuple[str, ...]]
     writes: tuple[Path, ...] = ()
     tracked: bool = True
+    shared: bool = False

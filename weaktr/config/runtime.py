@@ -1,10 +1,10 @@
 """`runtime`: how to run, not what to compute."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from weaktr.config.values import CountOrZero, Flag, NonNegative, Section
+from weaktr.config.values import Count, CountOrZero, Flag, NonNegative, Section
 
 
 class RuntimeParams(Section):
@@ -12,11 +12,15 @@ class RuntimeParams(Section):
 
     device: str = "auto"
     """`auto` (CUDA if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    devices: Literal["auto"] | Count = "auto"
+    """Processes that share a stage's work, each with a GPU or a part of the CPU's threads; `auto`:
+    one per GPU, and one on a CPU."""
     workers: CountOrZero = 0
-    """Loader processes; 0 loads in the main process."""
+    """Loader processes of each process; 0 loads in the process itself."""
     threads: CountOrZero = 0
-    """CPU threads of torch; 0: as many as there are cores. Nothing reruns for it, but a training
-    with another number ends with slightly other weights: sums are added in another order."""
+    """CPU threads of torch, shared out among the processes; 0: as many as there are cores. Nothing
+    reruns for it, but a training with another number ends with slightly other weights: sums are
+    added in another order."""
     checkpoint_minutes: NonNegative = 2.0
     """A checkpoint to resume from every so many minutes; 0: after every step."""
     activation_checkpointing: Flag = False

@@ -13,6 +13,7 @@ from weaktr.config.decoder import DecoderParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import write_mask
+from weaktr.distributed import share
 from weaktr.models.segmenter import Segmenter
 from weaktr.progress import track
 from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_labels
@@ -20,7 +21,7 @@ from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window
 
 @torch.inference_mode()
 def relabel(model: Segmenter, manifest: Manifest, params: DecoderParams, folder: Path) -> None:
-    """Writes one palette PNG for every image of a manifest.
+    """Writes one palette PNG for every image of a manifest, or of this process's share of it.
 
     Windows are as large as the crops of training, with a stride of two thirds; each scale is run
     with its flip. A pixel becomes background or the likeliest class among the image's tags.
@@ -44,7 +45,8 @@ def relabel(model: Segmenter, manifest: Manifest, params: DecoderParams, folder:
     tagged = torch.from_numpy(manifest.targets()).bool()
     background = torch.ones(len(tagged), 1, dtype=torch.bool)
     allowed = torch.cat((background, tagged), dim=1).to(device)  # [N, K]
-    for index, record in enumerate(track(manifest.records, "relabelling")):
+    for index in track(share(range(len(manifest))), "relabelling"):
+        record = manifest.records[index]
         image = torch.from_numpy(np.array(read_image(record.image))).to(device)
         labels, _ = sliding_window_labels(model, image[None], settings, allowed[index][None])
         write_mask(folder / f"{record.id}.png", labels[0].cpu().numpy())

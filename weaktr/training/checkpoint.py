@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from weaktr.distributed import is_first
 from weaktr.errors import UserError
 from weaktr.files import put_in_place, temporary_beside
 from weaktr.models.saving import require_finite
@@ -136,7 +137,8 @@ class Checkpoint:
         Raises:
             UserError: If no checkpoint could be kept in the folder.
         """
-        self._require_folder()
+        if is_first():
+            self._require_folder()
         for path in self.files():
             try:
                 return self._load(path, model, optimizer)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from weaktr.distributed import all_sum
 from weaktr.labels import VOID
 
 
@@ -23,6 +24,8 @@ class ClippedCrossEntropy(nn.Module):
     pixel's loss is clipped at the mean loss of its region (`region` x `region` pixels), but never
     under the batch's mean. A clipped pixel keeps the threshold as its value and gets no gradient.
     Regions at the right and bottom border may be smaller; their mean is over the pixels in them.
+
+    Every mean is over the batch of all processes together.
 
     Args:
         start_value: Mean loss (nats) under which clipping begins; `None`: never.
@@ -58,10 +61,12 @@ class ClippedCrossEntropy(nn.Module):
             target: Label of every pixel, 0 to K - 1 or void: `[B, H, W]`, integers.
 
         Returns:
-            A scalar (nats).
+            A scalar (nats): the mean or, of several processes, this one's part of it. The parts of
+            all add up to the mean, and so do their gradients.
         """
         losses = self.pixel_losses(logits, target)
-        return self._mean(losses.clipped, self._weight(target))
+        weight = self._weight(target)
+        return (losses.clipped * weight).sum() / all_sum(weight.sum()).clamp(min=1)
 
     def pixel_losses(self, logits: Tensor, target: Tensor) -> PixelLosses:
         """Loss of every pixel; arguments as in `forward`."""
@@ -71,7 +76,8 @@ class ClippedCrossEntropy(nn.Module):
             return PixelLosses(plain, plain)
         with torch.no_grad():
             weight = self._weight(target)
-            mean = self._mean(plain, weight)
+            total, count = all_sum((plain * weight).sum()), all_sum(weight.sum())
+            mean = total / count.clamp(min=1)
             threshold = torch.maximum(self._region_means(plain, weight, mean), mean)
             over = (plain > threshold) & (mean <= self.start_value)
         return PixelLosses(plain, torch.where(over, threshold, plain))
@@ -82,17 +88,12 @@ class ClippedCrossEntropy(nn.Module):
             return torch.ones_like(target, dtype=torch.float32)
         return (target != self.void).float()
 
-    @staticmethod
-    def _mean(loss: Tensor, weight: Tensor) -> Tensor:
-        """Weighted mean over a batch; 0 where nothing counts."""
-        return (loss * weight).sum() / weight.sum().clamp(min=1)
-
     def _region_means(self, loss: Tensor, weight: Tensor, fallback: Tensor) -> Tensor:
         """Mean loss of each pixel's region: `[1 or B, H, W]`; `fallback` where none counts."""
         H, W = loss.shape[-2:]
         total, count = self._region_sums(loss * weight), self._region_sums(weight)
         if self.region_means == "batch":
-            total, count = total.sum(0, keepdim=True), count.sum(0, keepdim=True)
+            total, count = (all_sum(x.sum(0, keepdim=True)) for x in (total, count))
         means = torch.where(count > 0, total / count.clamp(min=1), fallback)
         means = means.repeat_interleave(self.region, -2).repeat_interleave(self.region, -1)
         return means[..., :H, :W]

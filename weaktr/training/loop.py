@@ -11,6 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from weaktr.distributed import (
+    all_max,
+    all_sum,
+    copy_from_first,
+    from_first,
+    is_first,
+    rank,
+    sum_gradients,
+    world_size,
+)
 from weaktr.errors import UserError
 from weaktr.progress import track
 from weaktr.stopping import Stop, Stopped
@@ -34,7 +44,7 @@ class TrainingSettings:
 
     Args:
         epochs: Passes over the data set.
-        batch_size: Samples per forward pass.
+        batch_size: Samples per forward pass, of all processes together.
         accumulate: Forward passes per optimiser step; their mean loss is minimised.
         seed: The run's seed.
         precision: `float32`, or `bfloat16` for autocast.
@@ -70,12 +80,16 @@ def train(
     Every random draw comes from (seed, epoch, sample) or (seed, step): on a CPU, a run that was
     stopped at any moment and resumed ends with the same bits as one that was not.
 
+    Several processes (`weaktr.distributed`) take the steps of one: each works on its share of every
+    batch, and gradients are summed. Only dropout and drop path are drawn by each one for itself.
+
     Args:
         model: Trained in place, on the device where it is. If `score` is given it ends with the
             best epoch's weights, else with the last epoch's.
         dataset: Takes `(epoch, index)`, gives an input and a target without the batch dimension.
         loss: From the model's output and the batch of targets to named losses; `loss` is minimised,
-            the others are only recorded.
+            the others are only recorded. Those of all processes are summed: each gives its part of
+            the batch's mean.
         optimizer: Over the model's parameters.
         schedule: From the number of optimiser steps per epoch to the schedule. A parameter group's
             rate is multiplied by its `lr_scale`, if it has one.
@@ -90,10 +104,11 @@ def train(
         One mapping per epoch: `epoch`, `lr`, the mean of each named loss, and `score`.
 
     Raises:
-        UserError: If the loss, the score or a weight stops being a finite number, or checkpoints
-            cannot be kept.
+        UserError: If the loss, the score or a weight stops being a finite number, checkpoints
+            cannot be kept, or there are more processes than samples in a batch.
         Stopped: If `stop` was asked to leave; a checkpoint was written.
     """
+    _refuse_empty_shares(settings.batch_size, len(dataset))  # type: ignore[arg-type]
     device = next(model.parameters()).device
     sampler = EpochSampler(len(dataset), seed=settings.seed)  # type: ignore[arg-type]
     loader = training_loader(
@@ -109,6 +124,7 @@ def train(
     rates = schedule(steps)
     stop = stop or Stop()
     progress = checkpoint.resume(model, optimizer) if checkpoint else Progress()
+    _begin_together(model, progress)
     progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
     if checkpoint is not None and (progress.epoch or progress.step):
         checkpoint.say(f"{checkpoint.name} goes on after {_reached(progress, steps, settings)}")
@@ -135,16 +151,18 @@ def train(
     def save(*, is_complete: bool = False) -> None:
         watch.check()
         stop.wants_save = False
-        if checkpoint is not None:
+        if checkpoint is not None and is_first():
             checkpoint.save(model, None if is_complete else optimizer, progress)
 
     @contextmanager
     def whole_step(step: int) -> Iterator[None]:
-        torch.manual_seed(sample_seed(settings.seed, step, "network"))  # dropout and drop path
+        own = (rank(),) if rank() else ()
+        torch.manual_seed(sample_seed(settings.seed, step, "network", *own))  # dropout, drop path
         with stop.held():
             yield
             progress.step += 1
-        if stop.wants_save or (checkpoint is not None and checkpoint.is_due()):
+            stop.code = all_max(stop.code or 0) or None  # all stop after the same step
+        if is_first() and (stop.wants_save or (checkpoint is not None and checkpoint.is_due())):
             save()
 
     def finish_epoch(values: dict[str, float]) -> None:
@@ -180,7 +198,7 @@ def train(
             if is_last:  # what the very last step did, no loss of the training has seen
                 sampler.begin(epoch)
                 with torch.no_grad():
-                    seen = batch_loss(next(iter(loader)), model)["loss"].item()
+                    seen = all_sum(batch_loss(next(iter(loader)), model)["loss"]).item()
                 _require_finite(seen, "the loss after the last step")
             means = {k: v.item() / (steps * accumulate) for k, v in progress.sums.items()}
             lr = optimizer.param_groups[-1]["lr"]
@@ -234,9 +252,36 @@ def train_epoch(
                 losses = batch_loss(batch)
                 (losses["loss"] / accumulate).backward()
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.detach().float()
+                    sums[name] = sums.get(name, 0.0) + all_sum(value.detach().float())
             watch.see(step, sums["loss"])
+            sum_gradients(p for group in optimizer.param_groups for p in group["params"])
             optimizer.step()
+
+
+def _refuse_empty_shares(batch_size: int, samples: int) -> None:
+    """Every process needs a sample of every batch."""
+    batch = min(batch_size, samples)
+    if batch < world_size():
+        raise UserError(
+            f"a batch of {batch} images cannot be shared by {world_size()} processes; raise "
+            "batch_size, or lower runtime.devices."
+        )
+
+
+def _begin_together(model: nn.Module, progress: Progress) -> None:
+    """Makes sure that all processes begin at one place, with the same weights to the bit.
+
+    Raises:
+        UserError: If they do not see the same checkpoint.
+    """
+    own = (progress.epoch, progress.step)
+    first = from_first(own)
+    if first != own:
+        raise UserError(
+            f"process {rank()} sees a checkpoint of epoch and step {own}, and the first process "
+            f"one of {first}; all machines have to share the project's folder."
+        )
+    copy_from_first(model)
 
 
 def _require_finite(value: float, what: str) -> None:

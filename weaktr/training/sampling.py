@@ -14,7 +14,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+
+from weaktr.distributed import share
 
 Key = tuple[int, int]
 """Epoch and index of a sample."""
@@ -67,6 +69,28 @@ class EpochSampler(Sampler[Key]):
         yield from ((self.epoch, index) for index in self.order(self.epoch)[self.skipped :])
 
 
+class SharedBatches(Sampler[list[Key]]):
+    """Of every batch the samples that this process takes: all of them where it is the only one.
+
+    The last, smaller batch of an epoch is dropped unless it is the only one.
+
+    Args:
+        sampler: Gives the keys.
+        batch_size: Samples per batch, of all processes together.
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int) -> None:
+        drop_last = len(sampler) >= batch_size
+        self.batches = BatchSampler(sampler, batch_size, drop_last)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for batch in self.batches:
+            yield list(share(batch))  # type: ignore[arg-type]
+
+
 def training_loader(
     dataset: Dataset[tuple[Tensor, Tensor]],
     sampler: EpochSampler,
@@ -75,23 +99,21 @@ def training_loader(
     workers: int,
     pin_memory: bool,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches in the sampler's order; the last, smaller batch is dropped unless it is the only one.
+    """Batches in the sampler's order, each cut to what this process takes of it.
 
     Args:
         dataset: Takes `(epoch, index)` keys.
         sampler: Gives the keys.
-        batch_size: Samples per batch.
+        batch_size: Samples per batch, of all processes together.
         workers: Loader processes; they stay alive between epochs.
         pin_memory: Whether batches go to a CUDA device.
     """
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        sampler=sampler,
+        batch_sampler=SharedBatches(sampler, batch_size),
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
-        drop_last=len(sampler) >= batch_size,
         worker_init_fn=_leave_signals_to_the_main_process,
         generator=torch.Generator(),  # else it draws from the network's, more or less with workers
     )

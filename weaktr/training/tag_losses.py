@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from weaktr.distributed import batch_share
+
 
 class TagLosses(NamedTuple):
     """The three multi-label soft margin losses, each a scalar."""
@@ -31,9 +33,11 @@ def cam_losses(logits: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> TagLos
         targets: 1 where the image carries the tag, else 0: `[B, C]`.
 
     Returns:
-        One loss per head, computed in float32 also under autocast.
+        One loss per head, computed in float32 also under autocast: the mean over the samples or,
+        of several processes, this one's part of the mean over the samples of all.
     """
+    share = batch_share(len(targets))
     class_token, coarse, fine = (
-        F.multilabel_soft_margin_loss(head.float(), targets.float()) for head in logits
+        share * F.multilabel_soft_margin_loss(head.float(), targets.float()) for head in logits
     )
     return TagLosses(class_token, coarse, fine)

@@ -22,7 +22,7 @@ def test_a_terminated_stage_closes_its_run(store: Path, monkeypatch: pytest.Monk
     before = signal.getsignal(signal.SIGTERM)
     suicide = Stage(
         name="prepare",
-        run=lambda context: os.kill(os.getpid(), signal.SIGTERM),  # type: ignore[arg-type, return-value]
+        run=lambda context: os.kill(os.getpid(), signal.SIGTERM),
         sections=("dataset",),
         upstream=lambda params: (),
     )
