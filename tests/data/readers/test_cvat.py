@@ -127,6 +127,9 @@ def test_what_contradicts_itself_is_refused_by_name(
 def test_another_file_than_an_export(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="annotations.xml does not exist"):
         read(tmp_path)
+    (tmp_path / "annotations.xml").write_text('<?xml version="1.0" encoding="x"?><annotations/>')
+    with pytest.raises(UserError, match="is not valid XML"):
+        read(tmp_path)
     for text in ("<x/>", "<annotations/>"):
         (tmp_path / "annotations.xml").write_text(text)
         with pytest.raises(UserError, match="is no export of CVAT"):

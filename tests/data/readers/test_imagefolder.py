@@ -95,6 +95,8 @@ def test_images_without_a_line_are_counted(tmp_path: Path) -> None:
         ((row("a.jpg"), "{"), "line 2 is not valid JSON"),
         ((row("a.jpg"), "[]"), "line 2 is no object"),
         ((row("a.jpg", []),), "gives no image a tag"),
+        ((row("a.jpg", ["nan"]),), "names `nan` as a class"),
+        ((row("a.jpg", ["cat;dog"]),), "cannot stand in a list of tags"),
         ((row("a.jpg", mask_file_name="m.png"),), "line 1 names a file that is not there"),
     ],
 )

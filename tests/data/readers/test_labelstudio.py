@@ -132,6 +132,7 @@ def test_background_and_void_labels_are_painted_and_no_tags(tmp_path: Path) -> N
     root = export(tmp_path, task(1, "a.jpg", *results[:2]))
     listing = read(root)
     assert listing.classes == ("cat",)
+    assert "labels that are no classes: 'void'" in "\n".join(listing.notes)
     np.testing.assert_array_equal(painted(listing.entries[0]), np.where(LEFT, VOID, 1))
     root = export(tmp_path, task(1, "a.jpg", results[0], results[2]))
     np.testing.assert_array_equal(painted(read(root).entries[0]), np.where(LEFT, 0, 1))
@@ -210,6 +211,10 @@ def test_several_annotations(tmp_path: Path) -> None:
             "task 1 and task 2 are the same image",
         ),
         ((task(1, "a.jpg", brush("cat", original_width=9)),), "task 1 has a painted region that"),
+        (
+            (task(1, "a.jpg", {**brush("cat"), "value": {"rle": 9**30, "brushlabels": ["cat"]}}),),
+            "its code is no list",
+        ),
         ((task(1, "a.jpg", brush("cat", original_width=None)),), "without the image's size"),
         ((task(1, "a.jpg", brush("cat", original_width=10**9)),), "above dataset.max_megapixels"),
         ((task(1, "a.jpg", brush("cat", image_rotation=90)),), "turned by 90 degrees"),
@@ -226,6 +231,7 @@ def test_several_annotations(tmp_path: Path) -> None:
             f"is 9x9 pixels but its image {{root}}/images/a.jpg is {WIDTH}x{HEIGHT}",
         ),
         ((task(1, "a.jpg"),), "gives no image a label"),
+        ((task(1, "a.jpg", choices("none")),), "names `none` as a class"),
         (({"data": {"url": "x"}, "annotations": [{"result": []}]},), "0 fields that may name"),
         (({"id": 3, "data": {"image": "a.jpg"}, "annotations": {}},), "task 3 has `annotations`"),
         ((1,), "is not an export of Label Studio"),
@@ -292,3 +298,8 @@ def test_json_min_that_could_mean_two_things(
     tmp_path: Path, entries: list[dict[str, Any]], sentence: str
 ) -> None:
     assert sentence in errors(check_dataset(params(export(tmp_path, *entries))))
+
+
+def test_regions_may_have_any_id(tmp_path: Path) -> None:
+    (entry,) = read(export(tmp_path, task(1, "a.jpg", brush("cat", id=[1])))).entries
+    assert entry.tags == ("cat",)

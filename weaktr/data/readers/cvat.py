@@ -60,7 +60,7 @@ def read_cvat(params: DatasetParams) -> Listing:
     export = _Export(path, FileFinder(root), params.max_megapixels)
     try:
         _read(export)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # and unknown encodings
         raise UserError(f"{path} is not valid XML ({error}); export it again.") from None
     notes = []
     if export.unmarked:

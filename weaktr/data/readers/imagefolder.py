@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.class_words import composed
+from weaktr.data.class_words import composed, refuse_no_classes
 from weaktr.data.manifest import check_classes, read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import some
@@ -217,8 +217,8 @@ def _known_classes(root: Path, rows: list[_Row]) -> tuple[tuple[str, ...], str |
     path = root / CLASSES
     if path.exists():
         return read_class_list(path)
-    names = tuple(sorted({tag for row in rows for tag in row.tags}))
-    known = check_classes(names, where=str(root))
+    names = sorted({tag for row in rows for tag in row.tags})
+    known = check_classes(refuse_no_classes(names, str(root)), where=str(root))
     legend = ", ".join(f"{index} {name}" for index, name in enumerate(known, start=1))
     note = f"There is no {CLASSES}: masks are taken to hold these ids: {legend}."
     return known, note if any(row.mask for row in rows) else None

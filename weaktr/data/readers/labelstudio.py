@@ -166,12 +166,13 @@ def _results(path: Path, name: str, annotation: dict[str, Any]) -> list[Result]:
     results = annotation.get("result")
     if not isinstance(results, list) or not all(isinstance(r, dict) for r in results):
         raise UserError(f"{path}: {name} has an annotation without `result`; export it again.")
-    named = {r.get("id") for r in results if _label_key(_value(r))}
+    named = {str(r.get("id")) for r in results if _label_key(_value(r))}
     found = []
     for result in results:
         value = _value(result)
         # Under <Brush> and <Labels>, a region is there with and without its label.
-        if not _label_key(value) and result.get("id") in named and not _GEOMETRY.isdisjoint(value):
+        plain = not _label_key(value) and not _GEOMETRY.isdisjoint(value)
+        if plain and str(result.get("id")) in named:
             continue
         found.append(
             {
@@ -365,6 +366,8 @@ def _shape(task: _Task, result: Result, size: tuple[int, int]) -> Shape | None:
     width, height = size
     if "rle" in result:
         try:
+            if not isinstance(result["rle"], list):
+                raise ValueError("its code is no list")
             pixels = decode_brush(result["rle"], height, width)
         except (TypeError, ValueError) as error:
             raise UserError(f"{task.name} has a painted region that is damaged: {error}") from None

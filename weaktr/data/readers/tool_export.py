@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.class_words import composed, meaning_of
+from weaktr.data.class_words import composed, meaning_of, refuse_no_classes
 from weaktr.data.manifest import check_classes, read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import some
@@ -43,8 +43,12 @@ class MarkedImage:
 
     def labels(self) -> tuple[str, ...]:
         """Classes that are in the image, each once."""
-        found = (*self.tags, *(label for label, _ in self.regions), *self.shapeless)
-        return tuple(dict.fromkeys(label for label in found if is_class(label)))
+        return tuple(label for label in self.all_labels() if is_class(label))
+
+    def all_labels(self) -> tuple[str, ...]:
+        """Labels of any sort, each once."""
+        regions = (label for label, _ in self.regions)
+        return tuple(dict.fromkeys((*self.tags, *regions, *self.shapeless)))
 
 
 def is_class(label: str) -> bool:
@@ -220,14 +224,15 @@ def _known_classes(
         notes += [note] if note else []
         return classes
     if labels is None:
-        labels = sorted({label for image in images for label in image.labels()})
+        labels = sorted({label for image in images for label in image.all_labels()})
     dropped = [label for label in labels if not is_class(label)]
     if dropped:
         notes.append(
-            f"{source} has labels that are no classes: {', '.join(map(repr, dropped))}; their "
-            "regions are painted as what they mean."
+            f"{source} has labels that are no classes: {', '.join(map(repr, dropped))}; they give "
+            "no tags, and their regions are painted as what they mean."
         )
-    return check_classes(tuple(label for label in labels if is_class(label)), where=source)
+    names = refuse_no_classes((label for label in labels if is_class(label)), source)
+    return check_classes(names, where=source)
 
 
 def _splits(
