@@ -37,7 +37,8 @@ def install() -> None:
                 explain(overrides, params, ROOT)
                 raise
             values = OmegaConf.to_container(config)
-            check_composed({key: values[key] for key in values if key != "hydra"}, overrides)
+            own = {key: values[key] for key in values if key != "hydra"}
+            check_composed(own, overrides, ROOT)
         except UserError as error:
             raise InvalidArgumentError(str(error)) from None
         return config

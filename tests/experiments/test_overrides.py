@@ -36,3 +36,15 @@ def test_what_was_composed_is_validated() -> None:
     message = r"^params.yaml -S cam.lr=fast: cam.lr: .* Got: 'fast'\.$"
     with pytest.raises(UserError, match=message):
         check_composed({"cam": {"lr": "fast"}}, ["cam.lr=fast"])
+
+
+def test_corrected_masks_have_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / "data/corrected/first").mkdir(parents=True)
+    (tmp_path / "data/corrected/none").mkdir()
+    for name in ("first", "none"):
+        check_composed({"decoder": {"corrected": name}}, [], tmp_path)
+    message = r"decoder.corrected: data/corrected/frist is not a folder; there are: first\.$"
+    with pytest.raises(UserError, match=message):
+        check_composed({"decoder": {"corrected": "frist"}}, ["decoder.corrected=frist"], tmp_path)
+    with pytest.raises(UserError, match="folder in data/corrected/ without a path"):
+        check_composed({"decoder": {"corrected": "data/corrected/first"}}, [], tmp_path)

@@ -13,17 +13,28 @@ from weaktr.errors import UserError
 from weaktr.experiments.recipes import FOLDER, flatten, list_recipes, recipe_named
 
 
-def check_composed(values: Any, overrides: Sequence[str]) -> None:
+def check_composed(values: Any, overrides: Sequence[str], root: str | Path = ".") -> None:
     """Refuses what was composed, before anything is written.
 
     Args:
         values: All params, as a mapping of sections.
         overrides: What was set on the command line.
+        root: The project's folder.
 
     Raises:
-        UserError: If a key does not exist, or its value may not be.
+        UserError: If a key does not exist, its value may not be, or corrected masks are named that
+            are not there.
     """
-    parse_params(values, " ".join(("params.yaml", *(f"-S {text}" for text in overrides))))
+    source = " ".join(("params.yaml", *(f"-S {text}" for text in overrides)))
+    params = parse_params(values, source)
+    sets = Path(root, "data", "corrected")
+    name = params.decoder.corrected
+    if name != "none" and not (sets / name).is_dir():
+        there = ", ".join(sorted(path.name for path in sets.glob("*/") if path.name != "none"))
+        hint = f"there are: {there}" if there else "make it, and lay corrected masks in it"
+        raise UserError(
+            f"{source}: decoder.corrected: data/corrected/{name} is not a folder; {hint}."
+        )
 
 
 def explain(overrides: Sequence[str], params: Mapping[str, Any], root: str | Path = ".") -> None:
