@@ -35,15 +35,15 @@ def tracked_weights(backbone: BackboneParams, section: str) -> list[Path]:
     path = Path(os.path.normpath(backbone.weights))
     root = PRETRAINED.resolve()
     folders = list(takewhile(lambda folder: folder.resolve() != root, path.parents))
-    if linked := [folder for folder in folders if folder.is_symlink()]:
-        raise UserError(
-            f"{section}.weights: {linked[0]} is a link to a folder, into which DVC does not look; "
-            f"link the file itself into {PRETRAINED}."
-        )
     if len(folders) == len(path.parents):
         raise UserError(
             f"{section}.weights: {path} must be in {PRETRAINED}, where a change of it reruns the "
             "stage; copy or link it there."
+        )
+    if linked := [folder for folder in folders if folder.is_symlink()]:
+        raise UserError(
+            f"{section}.weights: {linked[0]} is a link to a folder, into which DVC does not look; "
+            f"link the file itself into {PRETRAINED}."
         )
     if not path.is_file():
         raise UserError(f"{section}.weights: {path} does not exist; put the file there.")
