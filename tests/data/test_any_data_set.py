@@ -114,7 +114,7 @@ NO_SHAPES: tuple[Any, ...] = (None, ..., [], {}, [[1, 2]])
 WRONGS: list[Callable[[Json, int], None]] = [
     *(put("annotations", key, str) for key in ("image_id", "category_id", "iscrowd")),
     *(put("annotations", "image_id", value) for value in (99, "x", None, ..., 1.0, True)),
-    *(put("annotations", "category_id", value) for value in (6, "7", ..., 5.0, [])),
+    *(put("annotations", "category_id", value) for value in (6, "7", ..., 5.0, {"a": 1})),
     *(put("annotations", "area", value) for value in (0, None, ..., "3", -1, 1e9)),
     *(put("annotations", "iscrowd", value) for value in (1, None, ..., True, 2)),
     *(put("annotations", "id", value) for value in (1, ..., "a")),
