@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 CUDA := ^(nvidia-|cuda-|triton==|torch==|torchvision==)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup repro test test-fast lint ui bench supervised lock wheel clean help
+.PHONY: in-git setup repro test test-fast lint ui bench supervised lock wheel clean help
 
 help:
 	@echo "make repro       the whole pipeline (dvc repro): data, CAMs, pseudo-labels, segmenter, report"
@@ -41,9 +41,14 @@ endif
 
 setup: $(READY)
 
-repro: $(READY)
+repro: in-git $(READY)
 	dvc repro
 	@python -m stages result
+
+# A ZIP download has no .git, without which DVC does nothing.
+in-git:
+	@git rev-parse --git-dir > /dev/null 2>&1 || { echo "This folder is no git repository (a ZIP download?), and DVC needs one: \
+	git init -q && git add -A && git -c user.name=me -c user.email=me@localhost commit -qm Start"; exit 2; }
 
 test: $(READY)
 	pytest -n 2 --dist loadfile

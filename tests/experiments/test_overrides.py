@@ -19,6 +19,11 @@ PARAMS: dict[str, Any] = {"seed": 0, "cam": {"lr": 0.1, "epochs": 3}}
         ("+cam.lr=1", "params.yaml has cam.lr already; write it without the \\+."),
         ("+recipes=dem", "there is no recipe 'dem' \\(did you mean 'demo'\\?\\)"),
         ("+recipes=[demo,supervise]", "there is no recipe 'supervise' \\(did you mean 'superv"),
+        (
+            "cam.lr=data/a #b",
+            "a value with # needs quotes of its own .* write -S \"cam.lr='data/a #b'\"",
+        ),
+        ("cam.lr=data/é", "a value with é needs quotes of its own"),
         ("recipes=demo", "a recipe takes a plus: -S '\\+recipes=demo'."),
     ],
 )

@@ -3,6 +3,7 @@
 Hydra composes them into the params; its own messages are those of Hydra and not of the params.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from weaktr.config.keys import all_keys, did_you_mean, section_meanings
 from weaktr.config.load import parse_params
 from weaktr.errors import UserError
 from weaktr.experiments.recipes import FOLDER, flatten, list_recipes, recipe_named
+
+_SPECIAL = re.compile(r"[^\w\s/.+%@?|:\\*$\[\]{},~-]", re.ASCII)
+"""What Hydra takes in a value within quotes only."""
 
 
 def check_composed(values: Any, overrides: Sequence[str], root: str | Path = ".") -> None:
@@ -65,6 +69,11 @@ def explain(overrides: Sequence[str], params: Mapping[str, Any], root: str | Pat
         elif name.startswith("+") and not name.startswith("++") and key in present:
             raise UserError(
                 f"-S {override}: params.yaml has {key} already; write it without the +."
+            )
+        elif (special := _SPECIAL.search(value)) and value.strip()[0] not in "'\"":
+            raise UserError(
+                f"-S {override}: a value with {special[0]} needs quotes of its own inside of the "
+                f"shell's; write -S \"{name}='{value}'\"."
             )
 
 
