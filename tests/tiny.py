@@ -54,7 +54,7 @@ PARAMS: dict[str, Any] = {
     "evaluation": {"window": 48, "stride": 32},
     "runtime": {"device": "cpu", "threads": 1},
 }
-CHAIN = ("prepare", "train_cam", "export_labels", "train_decoder", "evaluate")
+CHAIN = ("prepare", "train_cam", "export_labels", "train_decoder", "evaluate", "report")
 
 
 def tiny_params(**changes: Any) -> dict[str, Any]:

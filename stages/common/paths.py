@@ -17,6 +17,8 @@ PREDICTIONS = Path("data/predictions")
 REPORTS = Path("reports")
 IMAGES = "images.csv"
 """In the folders of the reports of `export_labels` and `evaluate`: one row per image."""
+PIXELS = "pixels.csv"
+"""In the folder of `evaluate`: the confusion matrix."""
 METRICS = Path("metrics.json")
 PLOTS = Path("plots")
 CORRECTED = Path("data/corrected")

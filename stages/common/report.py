@@ -1,94 +1,204 @@
-"""What the report tells of the stages that led to a result."""
+"""Gathers what the report tells from the outputs of the stages."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from stages.common.label_source import Source
-from stages.common.paths import PSEUDO_LABELS, REPORTS
+from stages.common.evidence import (
+    details,
+    ladder,
+    mask_notes,
+    origin,
+    result_findings,
+    tag_rows,
+)
+from stages.common.label_source import label_source
+from stages.common.panels import PanelMaker
+from stages.common.paths import CAM_MODEL, CLASSES, IMAGES, MANIFEST, PIXELS, PREPARED, REPORTS
 from stages.common.words import counted
-from weaktr.data.images import read_image
-from weaktr.data.manifest import Manifest
-from weaktr.data.masks import read_mask
-from weaktr.files import read_json
-from weaktr.models.cam_kinds import SEEDS
-from weaktr.report.html import Example
+from weaktr.config.keys import all_keys
+from weaktr.config.params import Params
+from weaktr.data.manifest import Manifest, load_masks
+from weaktr.experiments.naming import Origin, flat_params, recipe_params, short
+from weaktr.experiments.recipes import list_recipes
+from weaktr.files import digest_files, digest_value, read_json
+from weaktr.metrics.image_table import (
+    LabelRow,
+    PredictionRow,
+    read_label_rows,
+    read_prediction_rows,
+)
+from weaktr.metrics.scores import Counts, scores
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import load_model
+from weaktr.report.content import ParamRow, Report
 
-STEPS = {**{kind.name: kind.title for kind in SEEDS}, "pseudo_labels": "pseudo-labels"}
-"""Steps before the segmenter, by their key in the details of `export_labels`."""
+Curves = tuple[list[int], dict[str, list[float]]]
 
 
-def seed_chain(source: Source) -> list[tuple[str, float]]:
-    """mIoU of the steps before the segmenter, on the training split, where masks measured them."""
-    if source != "pseudo-labels":
-        return []
-    details = read_json(REPORTS / "export_labels" / "details.json")
-    metrics = {
-        "coarse": "miou_coarse",
-        details["seed"]: "miou_seed",
-        "pseudo_labels": "miou_labels",
+def gather(params: Params, device: str) -> Report:
+    """Everything that the report of the present result tells.
+
+    Args:
+        params: Of the result.
+        device: Torch device for the few images whose CAMs are shown.
+    """
+    manifest, masks = Manifest.load(PREPARED), load_masks(PREPARED)
+    source = label_source(params.decoder.labels_from)
+    tags_only = source == "pseudo-labels"
+    evaluated = details("evaluate")
+    split = evaluated["split"]
+    predictions = read_prediction_rows(REPORTS / "evaluate" / IMAGES)
+    labels = read_label_rows(REPORTS / "export_labels" / IMAGES) if tags_only else []
+    maker = PanelMaker(manifest, masks, params.labels)
+    if tags_only:
+        maker.background_score = details("export_labels")["background_score"]
+        maker.model = load_model(CAM_MODEL, CAMNetwork, device).model
+    panels = [maker.evaluated(predictions, split)]
+    panels += [maker.training(labels)] if tags_only else []
+    tag_split, tags = tag_rows() if tags_only else ("", [])
+    matrix = _matrix(REPORTS / "evaluate" / PIXELS)
+    names = ("background", *manifest.classes)
+    made_from = origin(params)
+    trainers = {"train_cam": "CAM network"} if tags_only else {}
+    trainers["train_decoder"] = "segmenter"
+    steps = ladder(params)
+    floor = read_json(REPORTS / "prepare" / "summary.json").get("colour_floor_miou")
+    marks = [("colour alone, with all true masks (floor)", floor)] if floor is not None else []
+    return Report(
+        title=f"{Path(params.dataset.root).name}: masks from {'tags' if tags_only else source}",
+        summary=_summary(manifest, split, predictions),
+        classes=manifest.classes,
+        tiles=_tiles(predictions, labels, split),
+        findings=result_findings(params, len(manifest.of_split(tag_split)) if tag_split else 0),
+        notes=mask_notes(source, params.decoder.labels_from),
+        ladder=steps,
+        marks=marks if steps else [],
+        panels=panels,
+        scores=scores(matrix, names) if matrix.any() else None,
+        matrix=matrix if matrix.any() else None,
+        shares=_shares(labels, predictions, split),
+        tags=tags,
+        tag_split=tag_split,
+        curves={title: _curves(stage) for stage, title in trainers.items()},
+        head_weights=np.mean(maker.head_weights, axis=0) if maker.head_weights else None,
+        recipe=made_from.recipe,
+        params=_differences(params, made_from),
+        all_params=[(key, short(value)) for key, value in flat_params(params).items()],
+        provenance=_provenance(params),
+    )
+
+
+def _summary(manifest: Manifest, split: str, rows: Sequence[PredictionRow]) -> str:
+    training = counted(len(manifest.of_split("train")), "training image")
+    measured = sum(not math.isnan(row.iou) for row in rows)
+    truth = f"{measured:,} of them with a true mask" if measured else "none with a true mask"
+    return f"{training}, {counted(len(rows), 'image')} of {split} evaluated, {truth}."
+
+
+def _tiles(
+    predictions: Sequence[PredictionRow], labels: Sequence[LabelRow], split: str
+) -> list[tuple[str, str]]:
+    """The numbers on top: those of masks where there are any, else what labels alone tell."""
+    metrics: dict[str, float] = {}
+    for stage in ("train_cam", "export_labels", "evaluate") if labels else ("evaluate",):
+        metrics |= read_json(REPORTS / stage / "metrics.json")
+    words = {
+        f"miou_{split}": f"mIoU on {split}, %",
+        "miou_labels": "mIoU of pseudo-labels, %",
+        "miou_seed": "mIoU of the CAM seed, %",
     }
+    tiles = [(f"{metrics[name]:.1f}", what) for name, what in words.items() if name in metrics]
+    tiles += [
+        (f"{value:.1f}", f"mAP of tags on {name.removeprefix('map_')}, %")
+        for name, value in metrics.items()
+        if name.startswith("map_")
+    ]
+    if f"miou_{split}" not in metrics:
+        given = sum(len(row.tags) for row in predictions)
+        missing = sum(len(row.missing) for row in predictions)
+        if given:
+            share = 100 * (given - missing) / given
+            tiles.append((f"{share:.0f} %", f"of the tags of {split} were found in its masks"))
+        mean = sum(row.confidence for row in predictions) / len(predictions)
+        tiles.append((f"{mean:.2f}", "mean confidence of the masks"))
+    return tiles
+
+
+def _shares(
+    labels: Sequence[LabelRow], predictions: Sequence[PredictionRow], split: str
+) -> dict[str, list[tuple[str, str]]]:
+    """What label maps hold, for pseudo-labels and predictions side by side."""
+    table: dict[str, list[tuple[str, str]]] = {}
+
+    def add(name: str, rows: Sequence[LabelRow] | Sequence[PredictionRow]) -> None:
+        def mean(values: Iterator[float]) -> str:
+            known = [value for value in values if not math.isnan(value)]
+            return f"{sum(known) / len(known):.1f}" if known else "–"
+
+        given = sum(len(row.tags) for row in rows)
+        missing = sum(len(row.missing) for row in rows)
+        facts = {
+            "images": f"{len(rows):,}",
+            "background, mean share (%)": mean(row.background for row in rows),
+            "images with nothing but background": str(sum(r.background >= 99.5 for r in rows)),
+            "images without background": str(sum(r.background <= 0.5 for r in rows)),
+            "tags given": f"{given:,}",
+            "tags that no pixel has": f"{missing:,}",
+            "confidence, mean (%)": mean(100 * row.confidence for row in rows),
+        }
+        for what, value in facts.items():
+            table.setdefault(what, []).append((name, value))
+
+    if labels:
+        add("pseudo-labels (train)", labels)
+    add(f"masks ({split})", predictions)
+    if labels:
+        void = sum(row.void for row in labels) / len(labels)
+        table["void, mean share (%)"] = [("pseudo-labels (train)", f"{void:.1f}")]
+    return table
+
+
+def _curves(stage: str) -> Curves:
+    """Epochs and losses of a trainer, the sum last."""
+    with (REPORTS / stage / "curves.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    names = [name for name in rows[0] if name.startswith("loss_")] or ["loss"]
+    lines = {
+        name.removeprefix("loss_").replace("_", " "): [float(row[name]) for row in rows]
+        for name in names
+    }
+    return [int(row["epoch"]) for row in rows], lines
+
+
+def _matrix(path: Path) -> Counts:
+    """The confusion matrix `[K, K]` in pixels, as `evaluate` wrote it."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        _, *rows = csv.reader(stream)
+    return np.array([[int(value) for value in row[1:]] for row in rows], np.int64)
+
+
+def _differences(params: Params, made_from: Origin) -> list[ParamRow]:
+    """Where the params differ from the recipe's."""
+    if not made_from.changes:
+        return []
+    usual = recipe_params(made_from.recipes, list_recipes())
+    meanings = {key.path: key.meaning for key in all_keys()}
     return [
-        (step_title(title, "train", metrics.get(step)), details["miou"][step])
-        for step, title in STEPS.items()
-        if step in details["miou"]
+        ParamRow(key, short(usual.get(key)), short(value), meanings.get(key, ""))
+        for key, value in made_from.changes.items()
     ]
 
 
-def step_title(step: str, split: str, metric: str | None) -> str:
-    """`pseudo-labels on train (miou_labels)`: with the name that the metric has everywhere."""
-    return f"{step} on {split}" + (f" ({metric})" if metric else "")
-
-
-def corrected_facts() -> dict[str, Any]:
-    """What `train_decoder` wrote of corrected masks."""
-    facts = read_json(REPORTS / "train_decoder" / "details.json")["corrected"]
-    assert isinstance(facts, dict)
-    return facts
-
-
-def mask_notes(source: Source, labels_from: str) -> list[str]:
-    """Which true masks influenced the result, those among them that a person corrected."""
-    corrected = corrected_facts()
-    uses = []
-    if corrected["masks"]:
-        uses.append(
-            f"{counted(corrected['masks'], 'corrected mask')} (data/corrected/"
-            f"{corrected['folder']}) trained the segmenter in place of label maps."
-        )
-    if source == "true masks":
-        return ["Supervised reference: the segmenter was trained on the true masks.", *uses]
-    if source == "other label maps":
-        made = f"The segmenter was trained on {labels_from}, which this pipeline did not make."
-        return [made, *uses]
-    seeds = read_json(REPORTS / "export_labels" / "details.json")
-    if read_json(REPORTS / "train_cam" / "details.json")["selected_with_masks"]:
-        uses.append("True masks of training images chose the epoch of the CAM network.")
-    if seeds["background_score_chosen_with_masks"]:
-        uses.append("True masks of training images chose the background score.")
-    score = f"Background score: {seeds['background_score']:g}."
-    measured = "True masks measured; they influenced nothing."
-    if not seeds["images_with_masks"]:
-        measured = "No training image has a true mask: CAMs and pseudo-labels are not measured."
-    return [*(uses or [measured]), score]
-
-
-def curves(trainers: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Training curves by stage."""
-    return {stage: pd.read_csv(REPORTS / stage / "curves.csv") for stage in trainers}
-
-
-def pseudo_label_examples(
-    manifest: Manifest, masks: Mapping[str, str], count: int
-) -> list[Example]:
-    """The first training images with their pseudo-labels."""
+def _provenance(params: Params) -> list[tuple[str, str]]:
+    """Digests of what the result was made of."""
+    code = Path("code.json")
+    digests = read_json(code) if code.is_file() else {}
     return [
-        Example(
-            np.array(read_image(record.image)),
-            read_mask(PSEUDO_LABELS / f"{record.id}.png"),
-            read_mask(masks[record.id]) if record.id in masks else None,
-        )
-        for record in manifest.of_split("train").records[:count]
+        ("data", f"{params.dataset.root}, manifest {digest_files([MANIFEST, CLASSES])[:12]}"),
+        ("params", digest_value(flat_params(params))[:12]),
+        *((f"code of {stage}", digest) for stage, digest in digests.items()),
     ]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from stages.common.code_digest import code_digest
+from stages.common.corrected_facts import corrected_facts
 from stages.common.label_source import label_source
 from stages.common.paths import PREPARED, REPORTS, SEGMENTER
-from stages.common.report import corrected_facts
 from stages.common.signals import dvc_process
 from stages.common.stage import Stage
 from stages.common.terminal import duration
@@ -28,6 +28,8 @@ from weaktr.experiments.shared_view import run_address, save_views
 from weaktr.experiments.store import experiment_id, open_store
 from weaktr.experiments.tracking import Run, find_run, start_run
 from weaktr.files import digest_files, digest_value, read_json
+from weaktr.report.machine import machine_facts
+from weaktr.report.page import with_facts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -132,6 +134,26 @@ def record_result(stage: Stage, params: Params, stage_named: Callable[[str], Sta
             example=_example(params),
         )
     _update_views(client, experiment_id(client, experiment))
+
+
+def attach_report(path: Path, params: Params, stage_named: Callable[[str], Stage]) -> None:
+    """Adds the report to the run of the result that it is about, with versions and commit.
+
+    Args:
+        path: The page as DVC keeps it.
+        params: Of the result.
+        stage_named: Finds stages.
+    """
+    client = open_store()
+    experiment = params.runtime.experiment
+    digest = {DIGEST: stage_tags(stage_named("evaluate"), params)[DIGEST]}
+    evaluated = find_run(client, f"{experiment}-stages", digest)
+    if evaluated is None:
+        return  # another store has it
+    result = find_run(client, experiment, {"run.evaluate": evaluated.info.run_id})
+    if result is not None:
+        text = with_facts(path.read_text(encoding="utf-8"), machine_facts(Path()))
+        client.log_text(result.info.run_id, text, f"report/{path.name}")
 
 
 def headline(stage: str) -> dict[str, float]:

@@ -33,6 +33,8 @@ from weaktr.stopping import Stop, Stopped
 CODE = Path("code.json")
 LAST = "evaluate"
 """The stage after which a result is recorded."""
+REPORT = "report"
+"""The stage whose page joins it."""
 
 
 def stage_named(name: str) -> Stage:
@@ -85,6 +87,11 @@ def _run_here(stage: Stage, params: Params, params_file: Path, device: str, *, t
         if result is None:
             return
         _refuse_changes(stage, params, params_file)
+    if track and stage.name == REPORT:
+        from stages.common.results import attach_report
+
+        with _only_warning():
+            attach_report(result.where, params, stage_named)
     typer.echo(result_line(stage.name, result, time.monotonic() - begun))
 
 
@@ -96,7 +103,7 @@ def _refuse_absent_weights(stage: Stage, params: Params) -> None:
     """
     backbones = {"cam": params.cam.backbone, "decoder": params.decoder.backbone}
     own = set(stage.sections) & backbones.keys()
-    if not own:
+    if not own or not stage.name.startswith("train_"):
         return
     from weaktr.models.hub import require_hub
 

@@ -9,7 +9,7 @@ from stages.common.stage import Result
 from stages.common.titles import title_of
 
 NEXT = (
-    ("the report", "reports/evaluate/report.html"),
+    ("the report", "reports/report/report.html"),
     ("the segmenter", "models/segmenter: weaktr predict models/segmenter PHOTOS"),
     ("the masks", "data/predictions; data/pseudo-labels of the training images"),
     ("other results", "weaktr runs, make ui, dvc exp show --only-changed --drop '.*/'"),
@@ -71,7 +71,7 @@ class EpochLines:
 
 
 def result_line(name: str, result: Result, seconds: float) -> str:
-    """`evaluate: mIoU 83.8 (150 val images, 14 s) -> reports/evaluate/report.html`."""
+    """`evaluate: mIoU 83.8 (150 val images, 14 s) -> data/predictions`."""
     made = f"{result.made}, {duration(seconds)}"
     said = f"{result.number} ({made})" if result.number else made
     return f"{name}: {said} -> {result.where.as_posix()}"

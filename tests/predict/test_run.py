@@ -157,7 +157,7 @@ def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_overlays_need_no_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "weaktr.report.html", raising=False)
+    monkeypatch.delitem(sys.modules, "weaktr.report.page", raising=False)
     run([save(tmp_path / "x.png", striped(30, 20, "kr"))], tmp_path / "out", overlay=True)
     assert (tmp_path / "out" / "overlays" / "x.jpg").is_file()
 

@@ -59,7 +59,7 @@ def test_metrics_tell_the_whole_story(finished: Path) -> None:
         "miou_val": round(result["mean_iou"], 2),
         "accuracy_val": round(result["pixel_accuracy"], 2),
     }
-    report = (finished / "reports/evaluate/report.html").read_text()
+    report = (finished / "reports/report/report.html").read_text()
     assert "True masks measured; they influenced nothing." in report
     assert f'<td class="number">{result["mean_iou"]:.1f}</td>' in report
 
@@ -68,7 +68,7 @@ def test_the_supervised_reference_learns_from_the_true_masks(workspace: Path) ->
     tags_only = contents("models/segmenter")
     run_stages(tiny_params(decoder__labels_from="data/prepared/masks.csv"), CHAIN[3:])
     assert contents("models/segmenter") != tags_only
-    assert "trained on the true masks" in Path("reports/evaluate/report.html").read_text()
+    assert "trained on the true masks" in Path("reports/report/report.html").read_text()
     for mask in Path("data/pseudo-labels").iterdir():  # The same bytes by another way.
         shutil.copy(Path("data/prepared/files/shapes/SegmentationClass") / mask.name, mask)
     supervised = contents("models/segmenter")["models/segmenter/model.safetensors"]
@@ -114,6 +114,6 @@ def test_masks_that_are_let_in_are_stated(workspace: Path) -> None:
     assert metrics["background_score_chosen_with_masks"] is True
     assert metrics["miou"]["fine"] == pytest.approx(metrics["optimum_by_masks"]["fine"]["miou"])
     assert json.loads(Path("reports/train_cam/details.json").read_text())["selected_with_masks"]
-    report = Path("reports/evaluate/report.html").read_text()
+    report = Path("reports/report/report.html").read_text()
     assert "chose the epoch" in report
     assert "chose the background score" in report

@@ -98,7 +98,7 @@ def test_the_supervised_reference_is_an_experiment(repository: Repository) -> No
     repository.call("dvc", "exp", "apply", "reference")
     assert repository.stages_run() == []
     assert set(repository.json("metrics.json")) == {"miou_val", "accuracy_val"}
-    report = (repository.folder / "reports/evaluate/report.html").read_text()
+    report = (repository.folder / "reports/report/report.html").read_text()
     assert "trained on the true masks" in report
     repository.call("git", "checkout", "--quiet", ".")
     assert repository.stages_run() == []

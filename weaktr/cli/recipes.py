@@ -163,7 +163,7 @@ def show(name: str, params_file: Path | None, console: "Console") -> None:
         if weights.startswith(HUB):
             line(f"           from the hub, or by hand: {WEIGHTS_URL.format(weights)}")
     for number in _published(recipe):
-        line(f"published  {number} mIoU (not measured here)")
+        line(f"published  {number} % (not measured here)")
     line(f"run        dvc exp run -S '+recipes={name}'")
     line(f"or         weaktr recipes --use {name} && dvc repro")
     if params_file is None:

@@ -121,6 +121,24 @@ def _validated(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: flat[key] for key in values if key in flat}
 
 
+def recipe_params(names: Sequence[str], recipes: Sequence[Recipe]) -> dict[str, Any]:
+    """What recipes set, a later one on top of those before it, as the typed params hold it.
+
+    Args:
+        names: As in `Origin.recipes`; those that are no recipe's are passed over.
+        recipes: All that there are.
+
+    Returns:
+        Dotted key -> plain value.
+    """
+    known = {recipe.name for recipe in recipes}
+    given: dict[str, Any] = {}
+    for name in names:
+        if name in known:
+            given |= recipe_values(name, recipes)
+    return _validated(given)
+
+
 def flat_params(params: Params) -> dict[str, Any]:
     """The params that results depend on: dotted key -> plain value."""
     flat = flatten(params.model_dump(mode="json", exclude={"runtime"}))

@@ -126,7 +126,7 @@ def export_labels(
     def cams_from_disk() -> Iterator[_Job]:
         for record in track(manifest.records, "labels"):
             cams = PatchCAMs.load(cam_folder / f"{record.id}.safetensors")
-            yield _Job(record, _working_image(record, params), cams)
+            yield _Job(record, working_image(record, params), cams)
 
     if fixed is not None:
         score, jobs = fixed, cams_in_batches()
@@ -227,7 +227,7 @@ def _cams(
     column = {name: c for c, name in enumerate(manifest.classes)}
     batches = shape_batches([(r.height, r.width) for r in records], BATCH)
     for batch in track(batches, "CAMs"):
-        images = [_working_image(records[i], params) for i in batch]
+        images = [working_image(records[i], params) for i in batch]
         present = [[column[tag] for tag in records[i].tags] for i in batch]
         per_kind = multi_scale_cams(
             model, images, present, scales=params.scales, flip=params.flip, kinds=SEEDS
@@ -237,7 +237,7 @@ def _cams(
             yield records[i], images[place], by_kind
 
 
-def _working_image(record: Record, params: LabelParams) -> Pixels:
+def working_image(record: Record, params: LabelParams) -> Pixels:
     """RGB `[H, W, 3]`, shrunk so that its long side is at most `params.long_side`."""
     image = read_image(record.image)
     longest = max(image.size)

@@ -1,0 +1,76 @@
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.report.sample import CLASSES, full_report
+from weaktr.report.content import Report
+from weaktr.report.machine import machine_facts
+from weaktr.report.page import page, with_facts
+
+
+def test_names_are_escaped_and_undefined_values_are_dashes() -> None:
+    text = page(full_report())
+    assert "<h1>a &lt;b&gt; title</h1>" in text
+    assert "cat &amp; dog" in text
+    assert "<b>" not in text
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+", "", text).lower())
+
+
+def test_the_page_loads_nothing() -> None:
+    text = page(full_report())
+    assert "<script" not in text
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+    assert "url(" not in text
+
+
+def test_steps_have_gains_on_their_own_split_and_published_values() -> None:
+    text = page(full_report())
+    row = next(line for line in text.splitlines() if "miou_seed" in line)
+    cells = re.findall(r'<td class="number">([^<]*)</td>', row)
+    assert cells == ["51.2", "+11.2", "69.4"]
+    other_split = next(line for line in text.splitlines() if "miou_val" in line)
+    assert re.findall(r'<td class="number">([^<]*)</td>', other_split) == ["60.0", "", "–"]
+
+
+def test_the_key_has_the_colours_of_the_pictures() -> None:
+    text = page(full_report())
+    assert '<i style="background:rgb(128 0 0)"></i>cat &amp; dog</li>' in text
+    assert '<i style="background:rgb(224 224 192)"></i>void</li>' in text
+
+
+def test_a_report_without_anything_is_still_a_page() -> None:
+    text = page(Report(title="t", summary="s", classes=CLASSES))
+    assert "Nothing stands out" in text
+    for absent in ("mIoU of each step", "Confusion", "Average precision", "Training</h2>"):
+        assert absent not in text
+
+
+def test_equal_reports_are_equal_text() -> None:
+    assert page(full_report()) == page(full_report())
+
+
+def test_facts_of_the_machine_come_in_afterwards() -> None:
+    text = page(full_report())
+    assert "torch" not in text
+    filled = with_facts(text, [("torch", "2.9<1>")])
+    assert "<dt>torch</dt><dd><code>2.9&lt;1&gt;</code></dd>" in filled
+    names = [name for name, _ in machine_facts(Path())]
+    assert names[0] == "weaktr"
+    assert {"Python", "torch", "system"} <= set(names)
+
+
+def test_many_images_and_classes_are_quick_and_small() -> None:
+    begun = time.monotonic()
+    text = page(full_report(images=500, classes=tuple(f"class {i}" for i in range(80))))
+    assert time.monotonic() - begun < 10
+    assert len(text.encode()) < 8 * 2**20
+    assert text.count("<article") == 6
+    assert text.count("<figure") == 36
+
+
+def test_weights_that_do_not_differ_are_said_to_average() -> None:
+    text = page(replace(full_report(), head_weights=np.ones((2, 2))))
+    assert "plain averaging would" in text
