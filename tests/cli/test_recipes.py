@@ -46,7 +46,7 @@ def test_listing_and_showing(recipe_folder: Path, monkeypatch: pytest.MonkeyPatc
     shown = CliRunner().invoke(app, ["recipes", "voc12-eva02-s"]).output
     assert "dvc exp run -S '+recipes=voc12-eva02-s'" in shown
     assert "timm/eva02_small_patch14_224.mim_in22k/resolve/main/model.safetensors" in shown
-    assert "VOC12 val 78.5" in shown
+    assert "miou_val 78.5" in shown
     assert "labels.background_score: null -> 0.43" in shown
     assert changes([], "params.yaml") == {}
 
