@@ -63,8 +63,7 @@ def write(described: Iterable[tuple[str, str]], classes: Sequence[str], folder: 
 
 def _row_runs(region: Region) -> str:
     """Lengths of runs in the region's box, row by row, first those of pixels outside."""
-    left, top, width, height = region.box
-    flat = region.mask[top : top + height, left : left + width].reshape(-1)
+    flat = region.window.reshape(-1)
     ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]) + 1, flat.size)
     runs = np.diff(ends, prepend=0).tolist()
     return ", ".join(map(str, [0, *runs] if flat[0] else runs))

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from weaktr.labelling.polygons import Polygon, part_polygons
 from weaktr.labels import VOID, Pixels
 
+Mask = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -17,17 +19,29 @@ class Region:
 
     Attributes:
         label: Id of the class in the label map, from 1.
-        mask: `[H, W]`.
-        area: Pixels.
+        window: The part of the mask inside of the box, `[height, width]`.
         box: Left, top, width and height in pixels.
-        score: Probability of the class, mean over the region's image; `None`: not known.
+        size: Height and width of the image.
+        score: Probability of the class, mean over its pixels in the image; `None`: not known.
     """
 
     label: int
-    mask: npt.NDArray[np.bool_]
-    area: int
+    window: Mask
     box: tuple[int, int, int, int]
+    size: tuple[int, int]
     score: float | None = None
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return int(self.window.sum())
+
+    @property
+    def mask(self) -> Mask:
+        """`[H, W]`."""
+        mask = np.zeros(self.size, bool)
+        _paste(mask, self.window, self.box)
+        return mask
 
     def runs(self) -> dict[str, Any]:
         """COCO's compressed run-length code, as JSON holds it."""
@@ -83,34 +97,48 @@ def find_regions(
         if label in (0, VOID):
             continue
         mask = ids == label
+        score = (scores or {}).get(label)
+        whole = mask
         if split_parts or min_area > 1:
-            parts = []
-            for part in _parts(mask):
-                area = int(part.sum())
-                if area >= min_area:
-                    parts.append(part)
-                else:
+            whole = np.zeros_like(mask)
+            for window, box in _parts(mask):
+                area = int(window.sum())
+                if area < min_area:
                     left.parts += 1
                     left.part_pixels += area
-            if not split_parts:
-                parts = [np.logical_or.reduce(parts)] if parts else []
-        else:
-            parts = [mask]
-        score = (scores or {}).get(label)
-        regions += [Region(label, part, int(part.sum()), _box(part), score) for part in parts]
+                elif split_parts:
+                    regions.append(Region(label, window, box, mask.shape, score))
+                else:
+                    _paste(whole, window, box)
+        if not split_parts and whole.any():
+            box = _box(whole)
+            regions.append(Region(label, _cut(whole, box), box, mask.shape, score))
     return regions, left
 
 
-def _parts(mask: npt.NDArray[np.bool_]) -> Iterator[npt.NDArray[np.bool_]]:
+def _parts(mask: Mask) -> Iterator[tuple[Mask, tuple[int, int, int, int]]]:
+    """Each connected part: its window and box."""
     from pycocotools import mask as coco_mask
 
-    height, width = mask.shape
     for polygon in part_polygons(mask):
-        (code,) = coco_mask.frPyObjects([polygon.ravel().tolist()], height, width)
-        yield coco_mask.decode(code).astype(bool)
+        left, top = (int(side) for side in np.floor(polygon.min(0)))
+        width, height = (int(side) for side in np.ceil(polygon.max(0)) - (left, top))
+        corners = (polygon - (left, top)).ravel().tolist()
+        (code,) = coco_mask.frPyObjects([corners], height, width)
+        yield coco_mask.decode(code).astype(bool), (left, top, width, height)
 
 
-def _box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def _box(mask: Mask) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     left, top = int(columns[0]), int(rows[0])
     return left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
+
+
+def _cut(mask: Mask, box: tuple[int, int, int, int]) -> Mask:
+    left, top, width, height = box
+    return mask[top : top + height, left : left + width]
+
+
+def _paste(mask: Mask, window: Mask, box: tuple[int, int, int, int]) -> None:
+    left, top, width, height = box
+    mask[top : top + height, left : left + width] |= window

@@ -143,7 +143,8 @@ def _annotate(
     )
     kept = np.where(ids == VOID, ids, 0)
     for region in regions:
-        kept[region.mask] = region.label
+        left_edge, top, width, height = region.box
+        kept[top : top + height, left_edge : left_edge + width][region.window] = region.label
     annotated = Annotated(image, kept, tuple(regions))
     return describe(annotated, classes, style), len(regions), left
 
