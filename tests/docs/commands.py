@@ -26,7 +26,7 @@ def lines(page: str) -> list[str]:
         for block in blocks
         for line in JOINED.sub(lambda m: m[1].strip("\\") + " ", block).splitlines()
     ]
-    return [bare for line in found if (bare := re.sub(r"(^|\s+)# .*", "", line).strip())]
+    return [bare for line in found if (bare := re.sub(r"(^#|\s+# ).*", "", line).strip())]
 
 
 def spans(page: str) -> list[str]:

@@ -13,7 +13,7 @@ from tests.docs.commands import PAGES, lines, simple_commands, spans
 from weaktr.cli.app import app
 from weaktr.experiments.overrides import explain
 
-ELSEWHERE = ("bash", "curl", "export", "git", "ln", "source")
+ELSEWHERE = ("[", "bash", "curl", "export", "git", "ln", "scontrol", "source")
 """Programs that are not of this project."""
 COMMANDS = [(page, line) for page in PAGES for line in lines(page)]
 SPANS = sorted({(page, span) for page in PAGES for span in spans(page) if "..." not in span})
@@ -75,7 +75,7 @@ CHECKS = {
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_a_command_of_the_documentation_exists(page: str, line: str) -> None:
-    for words in simple_commands(re.sub(r"^\(printf.*\|\s*", "", line)):
+    for words in simple_commands(re.sub(r"^\(printf.*\|\s*|^srun ", "", line)):
         program = Path(words[0]).name
         if program in CHECKS:
             CHECKS[program](words[1:])
