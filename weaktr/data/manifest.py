@@ -181,7 +181,10 @@ def load_label_maps(source: str | Path) -> dict[str, str]:
         return {id_: mask for id_, mask, _ in _read_rows(source, _MASK_COLUMNS)}
     maps = {path.stem: path.as_posix() for path in sorted(source.glob("*.png"))}
     if not maps:
-        raise UserError(f"{source} has no label maps; run the export_labels stage.")
+        raise UserError(
+            f"{source} has no label maps; run the export_labels stage, or, for label maps of your own "
+            "(<image id>.png), check decoder.labels_from."
+        )
     return maps
 
 

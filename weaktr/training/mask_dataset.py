@@ -45,7 +45,8 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         if missing:
             raise UserError(
                 f"{len(missing)} of {len(manifest.records)} training images have no label map, "
-                f"the first is {missing[0]!r}; export labels for all of them first."
+                f"the first is {missing[0]!r}; decoder.labels_from needs one for each image, "
+                "called <image id>.png (the stage export_labels makes data/pseudo-labels)."
             )
         self.records = manifest.records
         self.num_labels = len(manifest.classes) + 1

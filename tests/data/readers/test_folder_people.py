@@ -219,6 +219,15 @@ def test_images_outside_of_the_folder_images_are_counted(tmp_path: Path) -> None
     assert "1 image (dog/3.jpg) of" in said(report)
 
 
+def test_a_path_cut_at_a_comment_is_recognised(tmp_path: Path) -> None:
+    tree(tmp_path / "my photos #1", "cat/1.jpg")
+    (error,) = check_dataset(params(tmp_path / "my photos")).errors
+    assert error.message == (
+        f"{tmp_path}/my photos is not a folder; check dataset.root, or put the data there. Did you "
+        f"mean '{tmp_path}/my photos #1'? A path with # needs quotes."
+    )
+
+
 def test_two_spellings_of_a_place_are_refused(tmp_path: Path) -> None:
     tree(tmp_path, "images/cat/1.jpg", "Images/cat/2.jpg")
     (error,) = check_dataset(params(tmp_path)).errors

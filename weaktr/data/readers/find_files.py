@@ -1,5 +1,6 @@
 """Finding the files that lists and tables name."""
 
+import glob
 import os
 import unicodedata
 from collections import Counter
@@ -134,6 +135,9 @@ def existing_folder(root: str | Path, *parts: str) -> Path:
         UserError: If it is not.
     """
     folder = Path(root, *parts)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; check dataset.root, or put the data there.")
-    return folder
+    if folder.is_dir():
+        return folder
+    # ` #` begins a comment in YAML, so that the rest of an unquoted path is lost.
+    cut = sorted(str(path) for path in folder.parent.glob(f"{glob.escape(folder.name)} #*"))
+    hint = f" Did you mean {cut[0]!r}? A path with # needs quotes." if cut else ""
+    raise UserError(f"{folder} is not a folder; check dataset.root, or put the data there.{hint}")
