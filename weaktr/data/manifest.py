@@ -182,8 +182,8 @@ def load_label_maps(source: str | Path) -> dict[str, str]:
     maps = {path.stem: path.as_posix() for path in sorted(source.glob("*.png"))}
     if not maps:
         raise UserError(
-            f"{source} has no label maps; run the export_labels stage, or, for label maps of your own "
-            "(<image id>.png), check decoder.labels_from."
+            f"{source} has no label maps; run the export_labels stage, or, for label maps of your "
+            "own (<image id>.png), check decoder.labels_from."
         )
     return maps
 
