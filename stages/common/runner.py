@@ -33,6 +33,8 @@ from weaktr.stopping import Stop, Stopped
 CODE = Path("code.json")
 LAST = "evaluate"
 """The stage after which a result is recorded."""
+LABELS = "export_labels"
+"""The stage whose outputs are looked at as soon as they are there."""
 REPORT = "report"
 """The stage whose page joins it."""
 
@@ -87,6 +89,11 @@ def _run_here(stage: Stage, params: Params, params_file: Path, device: str, *, t
         if result is None:
             return
         _refuse_changes(stage, params, params_file)
+    if stage.name == LABELS:
+        from stages.common.evidence import exported_findings
+
+        for finding in exported_findings():
+            typer.echo(f"Warning: {finding.title}. {finding.turn}", err=True)
     if track and stage.name == REPORT:
         from stages.common.results import attach_report
 

@@ -20,6 +20,7 @@ from weaktr.cli.params import params
 from weaktr.cli.predict import predict
 from weaktr.cli.recipes import recipes
 from weaktr.cli.register import register
+from weaktr.cli.report import report
 from weaktr.cli.review import review
 from weaktr.cli.runs import runs
 from weaktr.cli.ui import ui
@@ -44,6 +45,7 @@ for command in (
     recipes,
     params,
     runs,
+    report,
     ui,
 ):
     app.command()(command)

@@ -30,7 +30,8 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .35rem 1.25rem; 
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
   margin: 1.75rem 0 0; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
-  padding: .85rem 1rem; display: flex; flex-direction: column-reverse; }
+  padding: .85rem 1rem; display: flex; flex-direction: column-reverse;
+  justify-content: flex-end; }
 .tile dt { color: var(--soft); font-size: .875rem; line-height: 1.35; }
 .tile dd { margin: 0; font-size: 1.75rem; line-height: 1.25; font-weight: 650; }
 .findings { list-style: none; padding: 0; margin: 1rem 0; display: grid; gap: .75rem; }
