@@ -12,7 +12,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 def test_reruns_follow_the_pipeline() -> None:
     pipeline = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-    assert rerun_by("decoder", pipeline) == ["train_decoder", "evaluate", "summary"]
-    assert rerun_by("evaluation", pipeline) == ["evaluate", "summary"]
+    assert rerun_by("decoder", pipeline) == ["train_decoder", "evaluate", "report", "summary"]
+    assert rerun_by("evaluation", pipeline) == ["evaluate", "report", "summary"]
     assert rerun_by("dataset", pipeline)[0] == "prepare"
     assert rerun_by("runtime", pipeline) == []
