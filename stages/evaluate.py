@@ -12,7 +12,8 @@ from stages.common.paths import IMAGES, PIXELS, PREDICTIONS, PREPARED, SEGMENTER
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
-from weaktr.files import replace_dir, replace_file, write_json
+from weaktr.distributed import is_first, replace_dir_together
+from weaktr.files import replace_file, write_json
 from weaktr.metrics.image_table import PredictionRow, write_image_rows
 from weaktr.metrics.scores import SegmentationScores, mean_iou, scores
 from weaktr.models.saving import load_model
@@ -21,21 +22,23 @@ from weaktr.segmentation.evaluate import evaluate
 from weaktr.segmentation.voc_server import VOC_TEST_FOLDER, write_voc_archive
 
 
-def run(context: Context) -> Result:
+def run(context: Context) -> Result | None:
     """Reads the model, manifest, images and masks; writes scores, masks and tables."""
     params = context.params.evaluation
     manifest = Manifest.load(PREPARED)
     part = manifest.require_split(params.split)
     masks = load_masks(PREPARED)
     model = load_model(SEGMENTER, Segmenter, context.device).model
-    with replace_dir(PREDICTIONS) as folder:
+    with replace_dir_together(PREDICTIONS) as folder:
         mask_folder = folder / VOC_TEST_FOLDER if params.voc_archive else folder
         mask_folder.mkdir(parents=True, exist_ok=True)
         keeping = params.save_masks or params.voc_archive
         found = evaluate(model, part, masks, params, mask_folder=mask_folder if keeping else None)
-        if params.voc_archive:
+        if params.voc_archive and is_first():
             write_voc_archive(mask_folder, folder / "results.tgz")
 
+    if not is_first():
+        return None
     matrix = found.matrix
     names = ("background", *manifest.classes)
     result = scores(matrix, names) if matrix.any() else None
@@ -89,4 +92,5 @@ STAGE = Stage(
     sections=("evaluation",),
     upstream=lambda params: ("prepare", "train_decoder"),
     writes=(PREDICTIONS,),
+    shared=True,
 )

@@ -1,13 +1,13 @@
 """Exports pseudo-labels for the training split from the CAM network."""
 
-import os
-
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CAMS, IMAGES, PREPARED, PSEUDO_LABELS
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
-from weaktr.files import replace_dir, write_json
+from weaktr.device import threads_of_process
+from weaktr.distributed import is_first, replace_dir_together
+from weaktr.files import write_json
 from weaktr.metrics.image_table import LabelRow, write_image_rows
 from weaktr.models.cam_kinds import COARSE
 from weaktr.models.cam_network import CAMNetwork
@@ -15,12 +15,15 @@ from weaktr.models.saving import load_model
 from weaktr.pseudo_labels.export import export_labels
 
 
-def run(context: Context) -> Result:
+def run(context: Context) -> Result | None:
     """Reads the CAM model and images, writes CAMs, label maps and, given masks, seed metrics."""
     params = context.params.labels
     training = Manifest.load(PREPARED).require_split("train")
     model = load_model(CAM_MODEL, CAMNetwork, context.device).model
-    with replace_dir(CAMS) as cam_folder, replace_dir(PSEUDO_LABELS) as label_folder:
+    with (
+        replace_dir_together(CAMS) as cam_folder,
+        replace_dir_together(PSEUDO_LABELS) as label_folder,
+    ):
         result = export_labels(
             model,
             training,
@@ -28,8 +31,10 @@ def run(context: Context) -> Result:
             params,
             cam_folder=cam_folder,
             label_folder=label_folder,
-            threads=context.params.runtime.threads or os.cpu_count() or 1,
+            threads=threads_of_process(context.params.runtime.threads),
         )
+    if not is_first():
+        return None
     miou = result.miou
     names = {"miou_coarse": COARSE.name, "miou_seed": result.seed, "miou_labels": "pseudo_labels"}
     write_metrics(context, {name: miou[step] for name, step in names.items() if step in miou})
@@ -55,4 +60,5 @@ STAGE = Stage(
     sections=("labels",),
     upstream=lambda params: ("prepare", "train_cam"),
     writes=(PSEUDO_LABELS,),
+    shared=True,
 )

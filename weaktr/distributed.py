@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -113,6 +115,11 @@ def all_max(value: int) -> int:
     with _lost_if_it_fails():
         dist.all_reduce(highest, dist.ReduceOp.MAX)
     return int(highest)
+
+
+def sum_counts(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Counts of any shape, added up over all processes."""
+    return np.sum(gather(counts), axis=0)
 
 
 def wait_for_all() -> None:

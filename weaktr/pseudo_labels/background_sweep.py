@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from weaktr.distributed import sum_counts
 from weaktr.errors import UserError
 from weaktr.labels import VOID
 from weaktr.metrics.scores import mean_iou
@@ -82,6 +83,11 @@ class BackgroundSweep:
         code += self._thresholds_beaten(score.flatten())
         histogram = torch.bincount(code, minlength=256 * count * bins)
         self._foreground[:, list(classes)] += self._labels_only(histogram.view(256, count, bins))
+
+    def all_reduce(self) -> None:
+        """Adds what other processes have counted."""
+        self._foreground = sum_counts(self._foreground)
+        self._total = sum_counts(self._total)
 
     def confusion(self) -> npt.NDArray[np.int64]:
         """Confusion matrices `[T, L, L]`: threshold, true label, predicted label."""

@@ -23,6 +23,7 @@ from weaktr.crf.dense_crf import refine_with_crf
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_label_map, write_mask
+from weaktr.distributed import gather, share, sum_counts
 from weaktr.errors import UserError
 from weaktr.labels import Pixels
 from weaktr.metrics.confusion import ConfusionMatrix
@@ -86,6 +87,8 @@ def export_labels(
 ) -> LabelMetrics:
     """Writes compact CAMs and one palette PNG for every image of a manifest.
 
+    Of several processes each has its share of the images, and all get the result of all.
+
     Args:
         model: The CAM network in evaluation mode, on the device to use.
         manifest: The images and their tags.
@@ -107,13 +110,14 @@ def export_labels(
         thresholds = sorted([fixed, *(t for t in thresholds if abs(t - fixed) >= MIN_GAP)])
     sweeps = {kind: BackgroundSweep(len(names), thresholds) for kind in SEEDS}
     measured = [record for record in manifest.records if record.id in masks]
+    batches = share(shape_batches([(r.height, r.width) for r in manifest.records], BATCH))
 
     def truth_of(record: Record) -> Pixels:
         size = (record.width, record.height)
         return read_label_map(masks[record.id], len(names) + 1, size, record.image)
 
     def cams_in_batches() -> Iterator[_Job]:
-        for record, image, by_kind in _cams(model, manifest, params):
+        for record, image, by_kind in _cams(model, manifest, batches, params):
             path = cam_folder / f"{record.id}.safetensors"
             by_kind[kept].save(path)
             by_kind[kept] = PatchCAMs.load(path)  # as when a swept score labels
@@ -122,9 +126,12 @@ def export_labels(
                 for kind, sweep in sweeps.items():
                     sweep.update(by_kind[kind].full(), by_kind[kind].classes, truth)
             yield _Job(record, image, by_kind[kept])
+        for sweep in sweeps.values():
+            sweep.all_reduce()
 
     def cams_from_disk() -> Iterator[_Job]:
-        for record in track(manifest.records, "labels"):
+        for index in track(sorted(i for batch in batches for i in batch), "labels"):
+            record = manifest.records[index]
             cams = PatchCAMs.load(cam_folder / f"{record.id}.safetensors")
             yield _Job(record, working_image(record, params), cams)
 
@@ -160,6 +167,8 @@ def export_labels(
             if counts is not None:
                 total += counts
 
+    found = {id_: row for part in gather(found) for id_, row in part.items()}
+    total = sum_counts(total)
     result = LabelMetrics(score, kept.name, images=len(manifest.records), measured=len(measured))
     result.rows = [found[record.id] for record in manifest.records]
     if total.any():
@@ -220,12 +229,11 @@ def _row(
 
 
 def _cams(
-    model: CAMNetwork, manifest: Manifest, params: LabelParams
+    model: CAMNetwork, manifest: Manifest, batches: Sequence[Sequence[int]], params: LabelParams
 ) -> Iterator[tuple[Record, Pixels, dict[CAMKind, PatchCAMs]]]:
     """Every image at its working size with the CAMs of each seed, in batches of equal shape."""
     records = manifest.records
     column = {name: c for c, name in enumerate(manifest.classes)}
-    batches = shape_batches([(r.height, r.width) for r in records], BATCH)
     for batch in track(batches, "CAMs"):
         images = [working_image(records[i], params) for i in batch]
         present = [[column[tag] for tag in records[i].tags] for i in batch]

@@ -13,6 +13,7 @@ from weaktr.config.evaluation import EvaluationParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_label_map, write_mask
+from weaktr.distributed import gather, share, sum_counts
 from weaktr.metrics.confusion import ConfusionMatrix
 from weaktr.metrics.image_table import PredictionRow, shares, without
 from weaktr.metrics.scores import Counts, mean_iou
@@ -55,6 +56,8 @@ def evaluate(
 ) -> Evaluation:
     """Segments every image of a manifest and counts pixels where there is a true mask.
 
+    Of several processes each has its share of the images, and all get the counts of all.
+
     Args:
         model: In evaluation mode.
         manifest: The images.
@@ -68,7 +71,7 @@ def evaluate(
     rows: dict[str, PredictionRow] = {}
     records = manifest.records
     batches = shape_batches([(r.height, r.width) for r in records], BATCH)
-    for batch in track(batches, "evaluation"):
+    for batch in track(share(batches), "evaluation"):
         images = [np.array(read_image(records[i].image)) for i in batch]
         for i, (result, taken) in zip(batch, segment_stepwise(model, images, params), strict=True):
             record = records[i]
@@ -87,9 +90,14 @@ def evaluate(
             if mask_folder is not None:
                 write_mask(mask_folder / f"{record.id}.png", result.labels)
             rows[record.id] = _row(record, manifest.classes, result, counts)
+    rows = {id_: row for part in gather(rows) for id_, row in part.items()}
+    names = dict.fromkeys(name for part in gather(list(steps)) for name in part)
     return Evaluation(
-        matrix=total,
-        steps={name: confusion.matrix() for name, confusion in steps.items()},
+        matrix=sum_counts(total),
+        steps={
+            name: sum_counts(steps.get(name, ConfusionMatrix(num_labels)).matrix())
+            for name in names
+        },
         rows=[rows[record.id] for record in records],
     )
 

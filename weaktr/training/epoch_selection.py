@@ -12,6 +12,7 @@ from weaktr.config.cam import CamParams
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.data.masks import read_label_map
+from weaktr.distributed import gather_shares, share
 from weaktr.errors import UserError
 from weaktr.metrics.tag_ap import TagScores, tag_scores
 from weaktr.models.cam_kinds import FINE
@@ -36,7 +37,7 @@ def scores_of_tags(model: CAMNetwork, manifest: Manifest, input_size: int) -> Ta
     device = next(model.parameters()).device
     logits = []
     records = manifest.records
-    for start in track(range(0, len(records), BATCH), "tag scores"):
+    for start in track(share(range(0, len(records), BATCH)), "tag scores"):
         batch = [
             to_tensor(
                 read_image(record.image).resize((input_size,) * 2, Image.Resampling.BICUBIC),
@@ -47,7 +48,7 @@ def scores_of_tags(model: CAMNetwork, manifest: Manifest, input_size: int) -> Ta
         ]
         logits.append(model(torch.stack(batch).to(device)).class_token.float().cpu())
     targets = torch.from_numpy(manifest.targets())
-    return tag_scores(torch.cat(logits).sigmoid(), targets)
+    return tag_scores(torch.cat(gather_shares(logits)).sigmoid(), targets)
 
 
 @torch.inference_mode()
@@ -55,7 +56,7 @@ def seed_miou(model: CAMNetwork, manifest: Manifest, masks: dict[str, str]) -> f
     """Best mIoU over background scores of single-scale fine CAMs against masks, in percent."""
     column = {name: c for c, name in enumerate(manifest.classes)}
     sweep = BackgroundSweep(len(manifest.classes))
-    for record in track(manifest.records, "seed mIoU"):
+    for record in track(share(manifest.records), "seed mIoU"):
         if record.id not in masks:
             continue
         image = np.array(read_image(record.image))
@@ -65,6 +66,7 @@ def seed_miou(model: CAMNetwork, manifest: Manifest, masks: dict[str, str]) -> f
         mask = read_label_map(masks[record.id], len(manifest.classes) + 1, size, record.image)
         truth = torch.from_numpy(mask)
         sweep.update(cams.full().cpu(), cams.classes, truth)
+    sweep.all_reduce()
     return sweep.best().miou
 
 

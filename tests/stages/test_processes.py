@@ -1,0 +1,142 @@
+"""Stages in two processes on a CPU, as `python -m stages` starts them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.tiny import contents, tiny_params, write_params
+
+pytestmark = pytest.mark.slow
+
+SHARED = ("data/cams", "data/pseudo-labels", "data/predictions")
+SECONDS = 15
+"""In which a job has to end after one of its processes died."""
+
+
+def environment() -> dict[str, str]:
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))},
+        "PYTHONPATH": str(REPOSITORY),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def start(*command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command, "--no-track"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def long_training(folder: Path) -> subprocess.Popen[str]:
+    """A training in two processes that has begun."""
+    params = tiny_params(
+        runtime__devices=2, runtime__checkpoint_minutes=0, cam__epochs=5000, cam__drop_path=0.0
+    )
+    write_params(folder, params)
+    job = start("stages", "train-cam")
+    until = time.monotonic() + 120
+    while len(list(folder.glob("checkpoints/train_cam-*.pt"))) < 2 and job.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return job
+
+
+def test_labels_masks_and_tables_are_those_of_one_process(workspace: Path) -> None:
+    reports = ("reports/export_labels", "reports/evaluate")
+    before = contents(*SHARED, *reports)
+    write_params(workspace, tiny_params(runtime__devices=2))
+    for stage in ("export-labels", "evaluate"):
+        code, out, err = finish(start("stages", stage))
+        assert code == 0, err
+        assert out.count("\n") == 1
+    assert contents(*SHARED, *reports) == before
+
+
+def test_a_training_of_two_processes_says_and_writes_once(workspace: Path) -> None:
+    write_params(workspace, tiny_params(runtime__devices=2))
+    code, out, err = finish(start("stages", "train-cam"))
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "train_cam",
+        "train_cam",
+        "train_cam:",
+    ]
+    assert Path("models/cam/model.safetensors").is_file()
+
+
+def test_torchrun_starts_the_same(workspace: Path) -> None:
+    before = contents(*SHARED[:2])
+    command = ["torch.distributed.run", "--nproc-per-node=2", "-m", "stages", "export-labels"]
+    code, out, err = finish(start(*command))
+    assert code == 0, err
+    assert out.count("export_labels: ") == 1
+    assert contents(*SHARED[:2]) == before
+
+
+def test_a_mistake_is_one_sentence_however_many_processes_find_it(workspace: Path) -> None:
+    write_params(workspace, tiny_params(runtime__devices=2))
+    image = next(Path("data/prepared/files/shapes/JPEGImages").glob("train_*"))
+    image.write_bytes(image.read_bytes()[:100])
+    code, _, err = finish(start("stages", "export-labels"))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert image.name in err
+    assert not list(Path("data").glob(".*"))
+    Path("data/prepared/manifest.csv").unlink()  # found by both at once
+    code, _, err = finish(start("stages", "train-cam"))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "manifest.csv" in err
+
+
+def test_a_killed_process_ends_the_job_and_is_named(workspace: Path) -> None:
+    job = long_training(workspace)
+    second = max(psutil.Process(job.pid).children(), key=lambda process: process.pid)
+    second.kill()
+    killed = time.monotonic()
+    code, _, err = finish(job)
+    assert time.monotonic() - killed < SECONDS
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "of 2 was ended by SIGKILL" in err
+
+
+def test_a_stopped_job_saves_and_goes_on_in_one_process(workspace: Path) -> None:
+    job = long_training(workspace)
+    job.terminate()
+    code, out, err = finish(job)
+    assert code == 143
+    assert "train_cam stopped after epoch" in out
+    assert err.count("train_cam was stopped by SIGTERM") == 1, err
+    assert not [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(workspace)]
+    reached = sorted(Path("checkpoints").glob("train_cam-*.pt"))
+    params = tiny_params(runtime__devices=1, cam__epochs=5000, cam__drop_path=0.0)
+    write_params(workspace, params)
+    alone = start("stages", "train-cam")
+    time.sleep(1)
+    assert alone.stdout is not None
+    assert "train_cam goes on after epoch" in alone.stdout.readline()
+    alone.kill()
+    alone.communicate()
+    assert reached
+
+
+def test_no_process_outlives_its_launcher(workspace: Path) -> None:
+    job = long_training(workspace)
+    children = psutil.Process(job.pid).children()
+    job.kill()
+    job.communicate()
+    _, alive = psutil.wait_procs(children, timeout=SECONDS)
+    assert not alive
