@@ -13,7 +13,7 @@ from tests.docs.commands import PAGES, lines, simple_commands, spans
 from weaktr.cli.app import app
 from weaktr.experiments.overrides import explain
 
-ELSEWHERE = ("[", "bash", "curl", "export", "git", "ln", "scontrol", "source")
+ELSEWHERE = ("[", "bash", "curl", "export", "git", "ln", "sbatch", "scontrol", "source", "torchrun")
 """Programs that are not of this project."""
 COMMANDS = [(page, line) for page in PAGES for line in lines(page)]
 SPANS = sorted({(page, span) for page in PAGES for span in spans(page) if "..." not in span})

@@ -95,7 +95,6 @@ def test_a_mistake_is_one_sentence_however_many_processes_find_it(workspace: Pat
     code, _, err = finish(start("stages", "export-labels"))
     assert (code, err.count("\n")) == (2, 1), err
     assert image.name in err
-    assert not list(Path("data").glob(".*"))
     Path("data/prepared/manifest.csv").unlink()  # found by both at once
     code, _, err = finish(start("stages", "train-cam"))
     assert (code, err.count("\n")) == (2, 1), err
@@ -115,22 +114,20 @@ def test_a_killed_process_ends_the_job_and_is_named(workspace: Path) -> None:
 
 def test_a_stopped_job_saves_and_goes_on_in_one_process(workspace: Path) -> None:
     job = long_training(workspace)
+    children = psutil.Process(job.pid).children()
     job.terminate()
     code, out, err = finish(job)
     assert code == 143
     assert "train_cam stopped after epoch" in out
     assert err.count("train_cam was stopped by SIGTERM") == 1, err
-    assert not [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(workspace)]
-    reached = sorted(Path("checkpoints").glob("train_cam-*.pt"))
+    assert not any(process.is_running() for process in children)
     params = tiny_params(runtime__devices=1, cam__epochs=5000, cam__drop_path=0.0)
     write_params(workspace, params)
     alone = start("stages", "train-cam")
-    time.sleep(1)
     assert alone.stdout is not None
     assert "train_cam goes on after epoch" in alone.stdout.readline()
     alone.kill()
     alone.communicate()
-    assert reached
 
 
 def test_no_process_outlives_its_launcher(workspace: Path) -> None:
