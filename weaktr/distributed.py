@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,21 +34,28 @@ def started_as_one_of_many() -> bool:
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-@contextmanager
-def process_group() -> Iterator[dist.Store | None]:
-    """Joins the processes that the launcher started: gloo for the CPU, NCCL for GPUs.
+_store: dist.Store | None = None
+"""What all processes can read and write, where there are several."""
 
-    Yields:
-        The store that all processes share; `None` where there is only this one.
-    """
+
+@contextmanager
+def process_group() -> Iterator[None]:
+    """Joins the processes that the launcher started: gloo for the CPU, NCCL for GPUs."""
+    global _store
     if not started_as_one_of_many():
-        yield None
+        yield
         return
     with _lost_if_it_fails():
-        store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
-        dist.init_process_group(store=store, rank=rank, world_size=size, timeout=PATIENCE)
-    yield store
+        _store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))
+        dist.init_process_group(store=_store, rank=rank, world_size=size, timeout=PATIENCE)
+    yield
     dist.destroy_process_group()
+
+
+@cache
+def fails_first() -> bool:
+    """To be asked by a process that fails: whether no other one did before. The answer stays."""
+    return _store is None or _store.add("failures", 1) == 1
 
 
 def rank() -> int:
@@ -159,7 +167,12 @@ def replace_dir_together(path: str | Path) -> Iterator[Path]:
     """`weaktr.files.replace_dir` for all processes: one folder, in place when all have written."""
     if is_first():
         with replace_dir(path) as folder:
-            yield from_first(folder)
+            try:
+                yield from_first(folder)
+            except Exception as error:
+                if not isinstance(error, LostProcessError):
+                    fails_first()  # before the others miss what is removed now
+                raise
             wait_for_all()
     else:
         yield from_first(Path(path))

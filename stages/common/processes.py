@@ -17,7 +17,13 @@ from pathlib import Path
 import psutil
 
 from stages.common.signals import SAVE, stopped_with
-from weaktr.distributed import LostProcessError, is_first, process_group
+from weaktr.distributed import (
+    LostProcessError,
+    fails_first,
+    is_first,
+    process_group,
+    world_size,
+)
 from weaktr.errors import UserError
 
 SAVING = 300
@@ -84,8 +90,8 @@ def one_of_several() -> Iterator[None]:
     Raises:
         UserError: If another process is gone, and no launcher came to end this one.
     """
-    with ExitStack() as quiet, process_group() as store:
-        if store is None:
+    with ExitStack() as quiet, process_group():
+        if world_size() == 1:
             yield
             return
         if not is_first():
@@ -98,7 +104,7 @@ def one_of_several() -> Iterator[None]:
             time.sleep(GRACE)
             raise UserError(f"{error}; look for its own message.") from error
         except Exception:
-            if store.add("failures", 1) > 1:
+            if not fails_first():
                 time.sleep(GRACE)
             raise
 

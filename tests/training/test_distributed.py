@@ -224,9 +224,9 @@ def test_shares_come_back_in_order() -> None:
 
 def test_one_process_is_all_there_is() -> None:
     assert shares() == ([*range(7)], [0, 10, 20, 30, 40, 50, 60], [1, 0], "of 0", 0)
-    with distributed.process_group() as store:
-        assert store is None
-    assert distributed.is_first()
+    with distributed.process_group():
+        assert distributed.is_first()
+        assert distributed.fails_first()
 
 
 def write_together(folder: Path) -> bool:
