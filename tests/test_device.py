@@ -2,7 +2,13 @@ import os
 
 import pytest
 
-from weaktr.device import choose_device, set_threads
+from weaktr.device import (
+    choose_device,
+    count_processes,
+    own_device,
+    set_threads,
+    threads_of_process,
+)
 from weaktr.errors import UserError
 
 
@@ -35,3 +41,20 @@ def test_threads_can_be_set() -> None:
     set_threads(1)
     assert torch.get_num_threads() == 1
     torch.set_num_threads(before)
+
+
+def test_processes_are_counted_by_gpus_or_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert [count_processes(n, "cuda") for n in ("auto", 1, 3)] == [4, 1, 3]
+    assert [count_processes(n, "cpu") for n in ("auto", 1, 3)] == [1, 1, 3]
+    assert count_processes("auto", "cuda:1") == 1
+    with pytest.raises(UserError, match="^runtime.devices: 5 GPUs are wanted and 4 can be seen;"):
+        count_processes(5, "cuda")
+    with pytest.raises(UserError, match="^runtime.devices: 2 processes cannot share"):
+        count_processes(2, "cuda:1")
+
+
+def test_processes_of_a_machine_share_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert [threads_of_process(n) for n in (8, 9, 2)] == [2, 2, 1]
+    assert own_device("cpu") == "cpu"
