@@ -234,6 +234,8 @@ def test_damaged_entries_are_refused_by_name(
         ({"size": [HEIGHT, WIDTH], "counts": ["a"]}, "that does not decode"),
         ({"size": [HEIGHT, WIDTH], "counts": None}, "that does not decode"),
         ({"size": [HEIGHT, WIDTH], "counts": "oooooooo0"}, "that does not decode"),
+        ({"size": [HEIGHT, WIDTH], "counts": ""}, "a run-length code of 0 pixels for an image"),
+        ({"size": [HEIGHT, WIDTH], "counts": "zzzzz~~~"}, "that does not decode"),
         ([[float("nan")] * 6], "has a polygon far outside of its image of 24x16 pixels"),
         ([[1e9, 1, 2, 1e12, 3, 3]], "has a polygon far outside of its image of 24x16 pixels"),
         ([[[1, 1]] * 6], "has a polygon that does not consist of numbers: [[1, 1], "),
@@ -256,6 +258,39 @@ def test_shapes_that_contradict_themselves_are_refused_by_name(
     assert problem.message.startswith(f"{path}: annotation 1 has a ")
     assert sentence in problem.message
     assert listing.entries[0].mask is None
+
+
+def test_compressed_codes_must_cover_their_image(root: Path) -> None:
+    from pycocotools import mask as coco_mask
+
+    drawn = np.zeros((HEIGHT, WIDTH), np.uint8)
+    drawn[3:9, 2:20:3] = 1
+    counts = coco_mask.encode(np.asfortranarray(drawn))["counts"].decode()
+    for length in range(len(counts) + 1):
+        code = {"size": [HEIGHT, WIDTH], "counts": counts[:length]}
+        change(root, "train", lambda c, code=code: c["annotations"][2].update(segmentation=code))
+        listing = read_coco(params(root))
+        refused = [p.kind for p in listing.problems if p.severity == "error"]
+        assert refused == ([] if length == len(counts) else ["bad-shape"]), length
+    np.testing.assert_array_equal(painted(root, "COCO_train2014_02") > 0, drawn)
+
+
+@pytest.mark.parametrize(("many", "severity"), [(3, "error"), (1, "warning")])
+def test_polygons_in_shares_of_the_image(root: Path, many: int, severity: str) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        for annotation in content["annotations"][:many]:
+            annotation["segmentation"] = [[0.1, 0.1, 0.9, 0.1, 0.9, 0.9]]
+
+    change(root, "train", edit)
+    (problem,) = [p for p in check_dataset(params(root)).problems if p.kind == "shares"]
+    assert problem.severity == severity
+    assert f"where COCO has pixels: {many} (annotation 1" in problem.message
+
+
+def test_annotations_that_share_an_id_are_counted(root: Path) -> None:
+    change(root, "train", lambda content: content["annotations"][1].update(id=1))
+    (problem,) = read_coco(params(root)).problems
+    assert "the `id` of an annotation is that of another, and both count, 1 times" in str(problem)
 
 
 @pytest.mark.parametrize(

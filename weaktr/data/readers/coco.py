@@ -14,7 +14,13 @@ from weaktr.data.class_words import composed, meaning_of, refuse_no_classes
 from weaktr.data.manifest import check_classes
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import CocoAnnotation, CocoFile, CocoImage, Id, load_coco, some
-from weaktr.data.readers.coco_shapes import PaintedMask, Shape, parse_shape, shape_area
+from weaktr.data.readers.coco_shapes import (
+    PaintedMask,
+    Shape,
+    in_shares,
+    parse_shape,
+    shape_area,
+)
 from weaktr.data.readers.find_files import (
     FileFinder,
     existing_folder,
@@ -139,6 +145,7 @@ class _Split:
         values: Category id -> id to paint with.
         shapeless: Annotations without a shape.
         wrong: What is wrong with a shape -> the annotations.
+        shares: Annotations whose polygons seem to be in shares of the image.
         remarks: What was made of a shape -> the annotations.
         crowds: Annotations with a shape, by whether they are crowds.
     """
@@ -149,6 +156,7 @@ class _Split:
     values: Mapping[Id, int]
     shapeless: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    shares: list[str] = field(default_factory=list)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     crowds: Counter[bool] = field(default_factory=Counter)
 
@@ -213,6 +221,8 @@ class _Split:
             if shape is None:
                 self.shapeless.append(annotation.name)
                 continue
+            if in_shares(shape):
+                self.shares.append(annotation.name)
             self.crowds[annotation.crowd] += 1
             value = self.values[annotation.category]
             if annotation.crowd and not keep_crowds and 0 < value <= len(self.listing.classes):
@@ -249,6 +259,15 @@ class _Split:
                 "bad-shape",
                 f"{path}: {self.wrong[0]}; mend or remove its `segmentation`"
                 + (f" ({len(self.wrong)} such annotations)." if self.wrong[1:] else "."),
+            )
+        if self.shares:
+            # A few may be specks in the corner; a file of them is in other units.
+            most = 2 * len(self.shares) > self.crowds.total()
+            (listing.error if most else listing.warn)(
+                "shares",
+                f"{path} has polygons with all numbers between 0 and 1, as shares of the image, "
+                f"where COCO has pixels: {len(self.shares)} ({some(self.shares)}); multiply them "
+                "by its width and height.",
             )
         if self.shapeless:
             listing.warn(

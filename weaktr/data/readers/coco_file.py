@@ -144,10 +144,16 @@ def _add_images(found: CocoFile, entries: list[dict[str, Any]]) -> None:
 
 def _add_annotations(found: CocoFile, entries: list[dict[str, Any]]) -> None:
     astray: dict[str, list[tuple[str, Id]]] = {"image": [], "category": []}
+    numbers: set[Id] = set()
     for place, entry in enumerate(entries, start=1):
         here = _name("annotation", entry, place)
         image = _id(found, entry, "image_id", here)
         category = _id(found, entry, "category_id", here)
+        number = entry.get("id")
+        if isinstance(number, int | str):
+            if number in numbers:
+                found.repaired["the `id` of an annotation is that of another, and both count"] += 1
+            numbers.add(number)
         if image not in found.of_image:
             astray["image"].append((here, image))
         elif category not in found.categories:

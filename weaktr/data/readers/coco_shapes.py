@@ -111,6 +111,14 @@ def parse_shape(segmentation: Any, height: int, width: int) -> Parsed:
     return Parsed(tuple(kept) or None, tuple(dict.fromkeys(remarks)))
 
 
+def in_shares(shape: Shape) -> bool:
+    """Whether polygons look as if they were in shares of the image: fractions from 0 to 1."""
+    if isinstance(shape, dict):
+        return False
+    corners = np.concatenate(shape)
+    return bool(corners.min() >= 0 and corners.max() <= 1 and (corners % 1).any())
+
+
 def _corners(polygon: Any, height: int, width: int) -> tuple[npt.NDArray[np.float64], bool]:
     """A polygon as `[x0, y0, x1, y1, ...]`, and whether its numbers were text."""
     if not isinstance(polygon, list) or len(polygon) % 2:
@@ -145,9 +153,8 @@ def _run_lengths(code: RunLengths, height: int, width: int) -> RunLengths | None
                 raise ValueError
             covered = sum(counts)
         else:
-            covered = height * width
-            pixels = coco_mask.decode(code)
-            if pixels.shape != (height, width):
+            covered = _covered(counts)  # pycocotools fills what a code that was cut short lacks.
+            if coco_mask.decode(code).shape != (height, width):
                 raise ValueError
     except (KeyError, TypeError, ValueError):
         raise UserError("has a run-length code that does not decode") from None
@@ -156,6 +163,31 @@ def _run_lengths(code: RunLengths, height: int, width: int) -> RunLengths | None
             f"has a run-length code of {covered} pixels for an image of {height * width}"
         )
     return code if shape_area(code) else None
+
+
+def _covered(counts: str | bytes) -> int:
+    """Pixels that a compressed run-length code covers.
+
+    Runs are numbers of five bits a character, the lowest first, where the sixth bit says that more
+    follow; from the fourth on, they are differences to the run before the last.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts.encode("ascii") if isinstance(counts, str) else counts:
+        digit = character - 48
+        if not 0 <= digit < 64:
+            raise ValueError
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift or min(runs, default=0) < 0:
+        raise ValueError
+    return sum(runs)
 
 
 def shape_area(shape: Shape) -> float:
