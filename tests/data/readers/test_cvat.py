@@ -134,3 +134,16 @@ def test_another_file_than_an_export(tmp_path: Path) -> None:
         (tmp_path / "annotations.xml").write_text(text)
         with pytest.raises(UserError, match="is no export of CVAT"):
             read(tmp_path)
+
+
+@pytest.mark.parametrize("points", ["-9,1;-2,1;-2,5", "1,1;5,5"])
+def test_a_polygon_without_pixels_gives_a_tag_and_no_mask(tmp_path: Path, points: str) -> None:
+    speck = f'<polygon label="dog" points="{points}"/>'
+    (entry,) = read(export(tmp_path, image("a.jpg", MASK, speck))).entries
+    assert (entry.tags, entry.mask) == (("dog", "cat"), None)
+
+
+def test_a_polygon_that_reaches_out_is_cut_and_counted(tmp_path: Path) -> None:
+    listing = read(export(tmp_path, image("a.jpg", TOP.replace("0.00,0.00", "-9.00,-9.00"))))
+    (problem,) = listing.problems
+    assert "reach out of their image and are cut at its edge: 1 (image 'a.jpg')" in problem.message

@@ -38,7 +38,7 @@ def read(root: Path, **more: Any) -> Listing:
 
 
 @pytest.mark.parametrize("column", ["tags", "labels", "label", "classes", "categories"])
-@pytest.mark.parametrize("tags", [["dog", " cat"], "dog; cat", "dog,cat"])
+@pytest.mark.parametrize("tags", [["dog", " cat"], "dog; cat", "dog,cat", "['dog', 'cat']"])
 def test_tags_in_any_of_the_columns(tmp_path: Path, column: str, tags: Any) -> None:
     (tmp_path / "x").mkdir()
     lines = ({"file_name": "a.jpg", column: tags}, {"file_name": "x/b.png", column: None})

@@ -303,3 +303,17 @@ def test_json_min_that_could_mean_two_things(
 def test_regions_may_have_any_id(tmp_path: Path) -> None:
     (entry,) = read(export(tmp_path, task(1, "a.jpg", brush("cat", id=[1])))).entries
     assert entry.tags == ("cat",)
+
+
+def test_a_polygon_without_pixels_gives_a_tag_and_no_mask(tmp_path: Path) -> None:
+    outside = polygon("dog", (-30, 10), (-20, 10), (-20, 30))
+    listing = read(export(tmp_path, task(1, "a.jpg", brush("cat"), outside)))
+    (entry,) = listing.entries
+    assert (entry.tags, entry.mask) == (("cat", "dog"), None)
+
+
+def test_a_polygon_that_reaches_out_is_cut_and_counted(tmp_path: Path) -> None:
+    wide = polygon("dog", (-30, 0), (50, 0), (50, 50))
+    listing = read(export(tmp_path, task(1, "a.jpg", wide)))
+    (problem,) = listing.problems
+    assert "reach out of their image and are cut at its edge: 1 (task 1)" in problem.message

@@ -4,7 +4,7 @@ Tags are tags, masks and polygons are tags and masks, boxes and the other shapes
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,10 +13,17 @@ import numpy as np
 
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.readers.coco_file import some
-from weaktr.data.readers.coco_shapes import Shape, parse_shape
+from weaktr.data.readers.coco_shapes import Shape
 from weaktr.data.readers.find_files import FileFinder, existing_folder
 from weaktr.data.readers.listing import Listing, Problem
-from weaktr.data.readers.tool_export import MarkedImage, add_file, clean_label, listing_of
+from weaktr.data.readers.tool_export import (
+    MarkedImage,
+    add_file,
+    clean_label,
+    listing_of,
+    polygon,
+    say_cut,
+)
 from weaktr.errors import UserError
 
 FILE = "annotations.xml"
@@ -34,6 +41,7 @@ class _Export:
     labels: list[str] = field(default_factory=list)
     images: list[MarkedImage] = field(default_factory=list)
     unmarked: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
 
 
@@ -62,6 +70,7 @@ def read_cvat(params: DatasetParams) -> Listing:
         _read(export)
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # and unknown encodings
         raise UserError(f"{path} is not valid XML ({error}); export it again.") from None
+    say_cut(str(path), export.cut, export.problems)
     notes = []
     if export.unmarked:
         notes.append(
@@ -154,7 +163,7 @@ def _add_shape(
     export: _Export, image: MarkedImage, element: ElementTree.Element, size: tuple[int, int]
 ) -> None:
     kind = element.tag
-    if kind not in _SHAPELESS and kind not in _SHAPES and kind != "tag":
+    if kind not in _SHAPELESS and kind not in ("polygon", "mask", "tag"):
         export.other[kind] += 1
         return
     label = clean_label(element.attrib.get("label"), f"a {kind}")
@@ -168,25 +177,29 @@ def _add_shape(
         image.tags.append(label)
     elif kind in _SHAPELESS:
         image.shapeless.append(label)
-    else:
-        shape = _SHAPES[kind](element.attrib, size)
+    elif kind == "polygon":
+        shape = polygon(_corners(element.attrib), size, image.name, export.cut)
         if shape is None:
+            image.shapeless.append(label)
+        else:
+            image.regions.append((label, shape))
+    else:
+        shape = _mask(element.attrib, size)
+        if shape is None:  # Erased again.
             export.other[f"{kind} without pixels"] += 1
         else:
             image.regions.append((label, shape))
 
 
-def _polygon(attributes: Mapping[str, str], size: tuple[int, int]) -> Shape | None:
-    width, height = size
+def _corners(attributes: Mapping[str, str]) -> list[float]:
     try:
         pairs = [pair.split(",") for pair in attributes["points"].split(";")]
-        corners = [float(number) for x, y in pairs for number in (x, y)]
+        return [float(number) for x, y in pairs for number in (x, y)]
     except (KeyError, ValueError):
         raise UserError(
             "has a polygon whose points are no pairs of numbers; draw it again. "
             f"Got: {attributes.get('points', '')[:40]!r}."
         ) from None
-    return parse_shape([corners], height, width).shape
 
 
 def _mask(attributes: Mapping[str, str], size: tuple[int, int]) -> Shape | None:
@@ -211,9 +224,3 @@ def _mask(attributes: Mapping[str, str], size: tuple[int, int]) -> Shape | None:
         return None
     code = coco_mask.encode(np.asfortranarray(pixels))
     return {"size": [height, width], "counts": code["counts"]}
-
-
-_SHAPES: dict[str, Callable[[Mapping[str, str], tuple[int, int]], Shape | None]] = {
-    "polygon": _polygon,
-    "mask": _mask,
-}

@@ -15,7 +15,7 @@ from weaktr.data.readers.find_files import FileFinder, existing_folder, flat_ids
 from weaktr.data.readers.folder import hold_out
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.splits import split_named
-from weaktr.data.readers.tags import parse_tags
+from weaktr.data.readers.tags import tags_of_cell
 from weaktr.data.readers.tool_export import CLASSES
 from weaktr.errors import UserError
 
@@ -138,7 +138,9 @@ def _rows(
             masks = [line[column] for column in _MASK_COLUMNS if line.get(column)]
             mask = _file(finder, below, masks[0], "mask") if masks else None
         except UserError as error:
-            problems.append(Problem("error", "metadata-row", f"{name} {error}."))
+            problems.append(
+                Problem("error", "metadata-row", f"{name} {str(error).removesuffix('.')}.")
+            )
             continue
         yield _Row(name, file, split, tags, mask)
 
@@ -178,7 +180,7 @@ def _tags(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return parse_tags(value)
+        return tags_of_cell(value)
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise UserError(f"has tags that are no names, write names instead: {value!r:.80}")

@@ -19,10 +19,17 @@ from weaktr.config.dataset import DatasetParams
 from weaktr.data.brush_rle import decode_brush
 from weaktr.data.images import IMAGE_SUFFIXES
 from weaktr.data.readers.coco_file import some
-from weaktr.data.readers.coco_shapes import Shape, parse_shape
+from weaktr.data.readers.coco_shapes import Shape
 from weaktr.data.readers.find_files import FileFinder, existing_folder
 from weaktr.data.readers.listing import Listing, Problem
-from weaktr.data.readers.tool_export import MarkedImage, add_file, clean_label, listing_of
+from weaktr.data.readers.tool_export import (
+    MarkedImage,
+    add_file,
+    clean_label,
+    listing_of,
+    polygon,
+    say_cut,
+)
 from weaktr.errors import UserError
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
@@ -55,6 +62,7 @@ class _Counts:
 
     unlabelled: list[str] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
+    cut: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
 
 
@@ -89,6 +97,7 @@ def read_labelstudio(params: DatasetParams) -> Listing:
             images.append(_marked(task, file, counts, params.max_megapixels))
         except UserError as error:
             problems.append(Problem("error", "bad-shape", f"{path}: {error}"))
+    say_cut(str(path), counts.cut, problems)
     if counts.unlabelled:
         notes.append(
             f"Tasks left out because nobody submitted an annotation (predictions do not count): "
@@ -327,7 +336,7 @@ def _marked(task: _Task, file: str, counts: _Counts, megapixels: float) -> Marke
                 "draw it again."
             )
         image.size = size
-        shape = _shape(task, result, size)
+        shape = _shape(task, result, size, counts.cut)
         if shape == ():
             counts.other["empty region"] += 1
             continue
@@ -359,8 +368,8 @@ def _size(task: _Task, result: Result, megapixels: float) -> tuple[int, int]:
     return width, height
 
 
-def _shape(task: _Task, result: Result, size: tuple[int, int]) -> Shape | None:
-    """The region's pixels, `()` without any; `None` where it is a box, an ellipse or a point."""
+def _shape(task: _Task, result: Result, size: tuple[int, int], cut: list[str]) -> Shape | None:
+    """The region's pixels, `()` if all were erased; `None` where nobody knows them."""
     from pycocotools import mask as coco_mask
 
     width, height = size
@@ -388,7 +397,7 @@ def _shape(task: _Task, result: Result, size: tuple[int, int]) -> Shape | None:
         ) from None
     corners *= [width / 100, height / 100]
     try:
-        return parse_shape([corners.ravel().tolist()], height, width).shape or ()
+        return polygon(corners.ravel().tolist(), size, task.name, cut)
     except UserError as error:
         raise UserError(f"{task.name} {error}") from None
 

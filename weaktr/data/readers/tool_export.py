@@ -8,7 +8,7 @@ from weaktr.data.class_words import composed, meaning_of, refuse_no_classes
 from weaktr.data.manifest import check_classes, read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import some
-from weaktr.data.readers.coco_shapes import PaintedMask, Shape
+from weaktr.data.readers.coco_shapes import PaintedMask, Shape, parse_shape
 from weaktr.data.readers.find_files import FileFinder, flat_ids, say_passed_over
 from weaktr.data.readers.folder import hold_out
 from weaktr.data.readers.listing import Entry, Listing, Problem
@@ -97,6 +97,37 @@ def add_file(
     return None
 
 
+def polygon(
+    corners: Sequence[float], size: tuple[int, int], name: str, cut: list[str]
+) -> Shape | None:
+    """A polygon as a shape; `None` if it has no pixels in its image.
+
+    Args:
+        corners: `[x0, y0, x1, y1, ...]` in pixels.
+        size: Width and height of the image.
+        name: The entry.
+        cut: Takes the name where the polygon reaches out of the image.
+
+    Raises:
+        UserError: As `parse_shape`.
+    """
+    width, height = size
+    shape, remarks = parse_shape([list(corners)], height, width)
+    if remarks:
+        cut.append(name)
+    return shape
+
+
+def say_cut(source: str, cut: Sequence[str], problems: list[Problem]) -> None:
+    """Counts the polygons that reach out of their image."""
+    if cut:
+        text = (
+            f"{source} has polygons that reach out of their image and are cut at its edge: "
+            f"{len(cut)} ({some(cut)})."
+        )
+        problems.append(Problem("warning", "shape-remark", text, len(cut)))
+
+
 def listing_of(
     images: Sequence[MarkedImage],
     params: DatasetParams,
@@ -180,8 +211,9 @@ def listing_of(
     if shapeless:
         listing.warn(
             "no-shape",
-            f"{source} has images with objects that are boxes or points, which give tags but no "
-            f"pixels, so that these images have no mask: {len(shapeless)} ({some(shapeless)}).",
+            f"{source} has images with objects that are boxes, points or polygons without pixels, "
+            f"which give tags but no pixels, so that these images have no mask: {len(shapeless)} "
+            f"({some(shapeless)}).",
         )
     if incomplete:
         listing.warn(
