@@ -81,6 +81,8 @@ def _covered(shape: Any, size: tuple[int, int]) -> Any:
             return None
         values = np.arange(len(shape["counts"])) % 2 == 1
         return np.repeat(values, shape["counts"]).reshape(size, order="F")
+    if not isinstance(shape, list):
+        return None
     for box in [shape] if not isinstance(shape[0], list) else shape:
         try:
             corners = [float(number) for number in box]

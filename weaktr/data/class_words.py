@@ -14,7 +14,8 @@ _WORDS: dict[str, Meaning] = {
     **dict.fromkeys(
         ("void", "ignore", "ignored", "unlabeled", "unlabelled", "dontcare", "dont care"), "void"
     ),
-    **dict.fromkeys(("none", "nan", "null", "n a", "nothing"), "nothing"),
+    **dict.fromkeys(("none", "nan", "nat", "null", "na", "n a", "nothing"), "nothing"),
+    **dict.fromkeys(("no tag", "no tags", "no label", "no labels", "no class"), "nothing"),
 }
 
 _INSTEAD = {
@@ -23,6 +24,8 @@ _INSTEAD = {
     "nothing": "leave the tags empty where there are none",
 }
 _NUMBERED = re.compile(r"\d+[\s:=.)\t-]+\S")
+_NO_WORD = re.compile(r"[!-/:-@\[-`{-~\s]+|#[A-Z0/]+[!?]")
+"""ASCII punctuation alone, as people mark an empty cell, and what Excel writes for an error."""
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
@@ -36,7 +39,11 @@ def meaning_of(name: str) -> Meaning | None:
 
     >>> meaning_of("_background_"), meaning_of("__ignore__"), meaning_of("NaN"), meaning_of("cat")
     ('background', 'void', 'nothing', None)
+    >>> meaning_of("-"), meaning_of("#NAME?")
+    ('nothing', 'nothing')
     """
+    if _NO_WORD.fullmatch(name):
+        return "nothing"
     words = re.sub(r"[\W_]+", " ", name.replace("'", "").casefold()).strip()
     return _WORDS.get(words)
 

@@ -196,8 +196,8 @@ def test_some_masks_that_disagree_are_a_warning(tmp_path: Path) -> None:
 
 
 def test_painted_masks_are_compared_with_tags_too(tmp_path: Path) -> None:
-    """Polygons in shares of the image's side paint nothing."""
-    small = {"segmentation": box(0.1, 0.1, 0.4, 0.4), "area": 1}
+    """Polygons without an area paint nothing."""
+    small = {"segmentation": box(5, 5, 5, 5), "area": 1}
     root = write_coco(
         tmp_path / "coco",
         {

@@ -32,7 +32,15 @@ def said(report: Report) -> str:
 
 @pytest.mark.parametrize(
     ("train", "val"),
-    [("Train", "Val"), ("training", "Testing"), ("train", "valid"), ("TRAIN", "Validation")],
+    [
+        ("Train", "Val"),
+        ("training", "Testing"),
+        ("train", "valid"),
+        ("TRAIN", "Validation"),
+        ("train2017", "val2017"),
+        ("train_images", "eval"),
+        ("Training-Set", "valset"),
+    ],
 )
 @pytest.mark.parametrize("base", ["", "images/", "Images/"])
 def test_folders_of_splits_in_other_words(tmp_path: Path, train: str, val: str, base: str) -> None:
@@ -169,7 +177,13 @@ def test_class_lists_whose_ids_would_be_a_guess_are_refused(
     assert error.message.startswith(f"{tmp_path / 'classes.txt'} {sentence}")
 
 
-@pytest.mark.parametrize("tag", ["Background", "_background_", "void", "__ignore__", "nan", "None"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("Background", "_background_", "void", "__ignore__", "nan", "None", "NA", "<NA>", "NaT"),
+        *("-", "--", "?", "no tags", "#NAME?", "#REF!"),
+    ],
+)
 def test_tags_that_are_no_classes_are_refused(tmp_path: Path, tag: str) -> None:
     write_folder(tmp_path, {"a.jpg": "cat", "b.jpg": tag})
     (error,) = check_dataset(params(tmp_path)).errors
@@ -234,3 +248,94 @@ def test_two_spellings_of_a_place_are_refused(tmp_path: Path) -> None:
     assert "has the folders Images and images; merge or rename one." in error.message
     with pytest.raises(UserError):
         check_dataset(params(tmp_path)).raise_for_errors()
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("train/images", "train/masks", "val/images", "val/masks"),
+        ("JPEGImages", "SegmentationClass"),
+        ("photos", "labels"),
+        ("image", "ground_truth"),
+    ],
+)
+def test_folders_of_images_beside_those_of_masks_are_no_tags(
+    tmp_path: Path, folders: tuple[str, ...]
+) -> None:
+    tree(tmp_path, *(f"{folder}/1.png" for folder in folders))
+    (error,) = check_dataset(params(tmp_path)).errors
+    assert "which is no tag; write a tags.csv with the columns image,tags (and mask)" in (
+        error.message
+    )
+
+
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_tags_one_folder_too_deep_are_refused(tmp_path: Path, split: str) -> None:
+    tree(tmp_path, f"{split}pets/cat/1.jpg", f"{split}pets/dog/2.jpg")
+    (error,) = check_dataset(params(tmp_path)).errors
+    assert "all images in folders of 'pets' (cat, dog), which would be the only tag" in (
+        error.message
+    )
+
+
+def test_folders_inside_those_of_tags_are_counted(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/black/1.jpg", "cat/white/2.jpg", "dog/3.jpg")
+    report = check_dataset(params(tmp_path, val_share=0))
+    assert sorted(tags for _, _, tags in found(report)) == [("cat",), ("cat",), ("dog",)]
+    assert "such as cat/black, which give no further tag: 2." in said(report)
+
+
+def test_splits_without_one_for_training_are_refused(tmp_path: Path) -> None:
+    tree(tmp_path, "val/cat/1.jpg", "test/cat/2.jpg")
+    (error,) = check_dataset(params(tmp_path)).errors
+    assert "has folders for the splits test and val only; add one for training" in error.message
+
+
+@pytest.mark.parametrize(("name", "meant"), [("Tags.csv", "tags.csv"), ("CLASSES.txt",) * 2])
+def test_files_in_other_capitals_are_not_passed_over(tmp_path: Path, name: str, meant: str) -> None:
+    tree(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    (tmp_path / name).write_text("image,tags\n")
+    (error,) = check_dataset(params(tmp_path)).errors
+    assert error.message == f"{tmp_path / name} is read under the name {meant.lower()} only; " + (
+        "rename it."
+    )
+
+
+def test_tables_beside_folders_of_tags_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    (tmp_path / "labels.csv").write_text("image,tags\n1.jpg,dog\n")
+    assert "has tables that are not read (labels.csv), as tags come" in said(
+        check_dataset(params(tmp_path))
+    )
+
+
+def test_columns_called_nearly_like_those_that_are_read(tmp_path: Path) -> None:
+    rows = {"a.jpg": "cat,train,x", "b.jpg": "dog,val,y"}
+    report = check_dataset(params(write_folder(tmp_path, rows, "image,tags,Subset,remarks")))
+    assert "has the column `subset`, which is not read; call it `split` if" in said(report)
+    assert "remarks" not in said(report)
+
+
+def test_one_mask_of_several_images_is_named(tmp_path: Path) -> None:
+    rows = {"a.jpg": "cat,m.png", "b.jpg": "cat,m.png", "c.jpg": "cat,"}
+    write_folder(tmp_path, rows, "image,tags,mask")
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "m.png", striped_mask((0, 1)))
+    report = check_dataset(params(tmp_path))
+    assert "tags.csv gives one mask to several images: 1 mask (masks/m.png); check" in said(report)
+
+
+def test_a_mask_in_a_format_that_is_not_read(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": "cat,m.gif"}, "image,tags,mask")
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(striped_mask((0, 1))).save(tmp_path / "masks" / "m.gif")
+    assert "line 2 names a GIF picture as mask, which is not read; convert it to PNG." in said(
+        check_dataset(params(tmp_path))
+    )
+
+
+def test_quotes_in_the_names_of_classes_are_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a.jpg": "'cat'", "b.jpg": "dog"})
+    assert "Classes have quotes in their names: 'cat'; take them" in said(
+        check_dataset(params(tmp_path))
+    )

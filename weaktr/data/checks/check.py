@@ -327,6 +327,11 @@ def _check_depth(listing: Listing, manifest: Manifest, peaks: Sequence[tuple[str
 
 def _check_names(listing: Listing) -> None:
     """Classes that are one class in two spellings."""
+    if quoted := [c for c in listing.classes if len(c) > 1 and c[0] == c[-1] and c[0] in "'\"`"]:
+        listing.warn(
+            "quoted-classes",
+            f"Classes have quotes in their names: {', '.join(quoted)}; take them out of the tags.",
+        )
     for group in same_but_for_writing(listing.classes):
         listing.warn(
             "alike-classes",

@@ -60,6 +60,7 @@ def read_folder(params: DatasetParams) -> Listing:
     problems: list[Problem] = []
     notes: list[str] = []
     table = root / _TABLE
+    _refuse_other_capitals(root)
     in_table = table.exists() or params.tags_from == "table"
     if in_table:
         rows = read_tag_table(table, problems)
@@ -89,6 +90,12 @@ def read_folder(params: DatasetParams) -> Listing:
     listing = empty_listing(params, known, str(root))
     listing.problems += problems
     listing.notes += notes
+    if not in_table and (tables := [f.name for f in sorted(root.iterdir()) if _is_table(f)]):
+        listing.warn(
+            "other-table",
+            f"{root} has tables that are not read ({', '.join(tables)}), as tags come from the "
+            f"folders; a table of tags must be called {_TABLE}.",
+        )
     say_passed_over(listing, finder)
     ids = flat_ids(image.file for image in images)
     entries = [
@@ -123,6 +130,18 @@ def read_folder(params: DatasetParams) -> Listing:
         )
     add_tagged(listing, entries, tags, known, source)
     return listing
+
+
+def _refuse_other_capitals(root: Path) -> None:
+    """`Tags.csv` would be passed over, and its user believe it was read."""
+    for path in root.iterdir():
+        for name in (_TABLE, _CLASSES):
+            if path.name != name and path.name.casefold() == name:
+                raise UserError(f"{path} is read under the name {name} only; rename it.")
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv", ".xlsx", ".xls") and path.name[0] not in ".~"
 
 
 def hold_out(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from weaktr.data.class_words import composed
 from weaktr.data.readers.find_files import FileFinder, without_suffix
 from weaktr.data.readers.listing import Problem
 from weaktr.data.readers.splits import split_folders, split_named
@@ -13,8 +12,11 @@ from weaktr.data.readers.tags import TagRow, parse_tags
 from weaktr.data.wording import some
 from weaktr.errors import UserError
 
-_NO_TAGS = frozenset({"images", "image", "imgs", "img", "jpegimages", "photos", "pictures"})
-"""Folders that hold images in other layouts; no tags."""
+_IMAGES = ("images", "image", "imgs", "img", "jpegimages", "photos", "pictures")
+_MASKS = ("masks", "mask", "labels", "label", "gt", "ground truth", "groundtruth", "annotations")
+_VOC = ("segmentationclass", "segmentationclassaug", "segmentationobject", "segmentation")
+_NO_TAGS = frozenset((*_IMAGES, *_MASKS, *_VOC))
+"""Folders that hold images and masks in other layouts; no tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +111,15 @@ def images_of_table(
             continue
         if row.mask and mask in (None, file):
             mask = None
+            kind = finder.find_unread(row.mask, (places.masks, "", places.images))
             error(
                 "missing-mask",
                 row,
-                f"names a mask that is not below {finder.root}; add it or leave the cell empty. "
-                f"Got: {row.mask!r}.",
+                f"names a {kind} picture as mask, which is not read; convert it to PNG. Got: "
+                f"{row.mask!r}."
+                if kind
+                else f"names a mask that is not below {finder.root}; add it or leave the cell "
+                f"empty. Got: {row.mask!r}.",
             )
         split = split_named(row.split, splits) if row.split else None
         if file in images:
@@ -144,6 +150,12 @@ def images_of_table(
     for (name, split), number in renamed.items():
         text = f"{table} has the split {name!r}, taken for {split}, in {number} rows."
         problems.append(Problem("warning", "split-name", text))
+    masks = Counter(image.mask for image in images.values() if image.mask)
+    if shared := [mask for mask, number in masks.items() if number > 1]:
+        text = (
+            f"{table} gives one mask to several images: {some(shared, 'mask')}; check these rows."
+        )
+        problems.append(Problem("warning", "shared-mask", text, len(shared)))
     _count_unnamed(places, rows, images, table, problems)
     return list(images.values())
 
@@ -210,6 +222,7 @@ def images_of_tree(
             if name not in splits:
                 notes.append(f"The folder {name} is taken for the split {meant}.")
     images = []
+    below: Counter[tuple[str, str]] = Counter()
     for file in files:
         *folders, _ = file.split("/")
         split: str | None = None
@@ -226,8 +239,11 @@ def images_of_tree(
                 )
                 continue
         tags = parse_tags(folders[0]) if folders else (None if split == "test" else ())
+        if folders[1:]:
+            below[folders[0], folders[1]] += 1
         images.append(FolderImage(base + file, tags, split, places.mask_beside(base + file)))
     _refuse_no_tags(finder.root, images)
+    _check_below(finder.root, below, len(images), notes)
     used = {image.mask for image in images}
     _count_spare_masks(
         places, [f for f in finder.files if places.is_mask(f) and f not in used], problems
@@ -235,12 +251,33 @@ def images_of_tree(
     return images
 
 
+def _check_below(
+    root: Path, below: Counter[tuple[str, str]], number: int, notes: list[str]
+) -> None:
+    """Folders inside those of the tags: counted, or the tags themselves, one level too deep."""
+    if not below:
+        return
+    tops = list(dict.fromkeys(top for top, _ in below))
+    inner = [name for _, name in below]
+    if len(tops) == 1 and len(inner) > 1 and below.total() == number:
+        raise UserError(
+            f"{root} has all images in folders of {tops[0]!r} ({', '.join(inner[:3])}"
+            f"{', ...' if inner[3:] else ''}), which would be the only tag; move these folders one "
+            "level up, set dataset.root, or write a tags.csv."
+        )
+    top, name = next(iter(below))
+    notes.append(
+        f"Images in folders inside those of tags, such as {top}/{name}, which give no further tag: "
+        f"{below.total()}."
+    )
+
+
 def _refuse_no_tags(root: Path, images: Sequence[FolderImage]) -> None:
-    """Folders called `images` below those of splits are another layout."""
+    """Folders called `images` or `masks` in the place of tags are another layout."""
     tags = {tag for image in images for tag in image.tags or ()}
-    if tags and all(composed(tag).casefold() in _NO_TAGS for tag in tags):
+    if tags and all(tag.casefold().replace("_", " ") in _NO_TAGS for tag in tags):
         raise UserError(
             f"{root} has its images in folders called {', '.join(sorted(tags))}, which is no tag; "
-            "write a tags.csv with the columns image,tags, or put images into one sub-folder per "
-            "tag."
+            "write a tags.csv with the columns image,tags (and mask), or put images into one "
+            "sub-folder per tag."
         )

@@ -1,14 +1,17 @@
 """Names of splits as people write them."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from weaktr.errors import UserError
 
 _SYNONYMS = {
-    "train": ("train", "training", "trainset", "training set", "training_set"),
-    "val": ("val", "valid", "validation", "dev", "validation_set"),
-    "test": ("test", "testing", "testset", "test set", "test_set"),
+    "train": ("train", "training", "trainval"),
+    "val": ("val", "valid", "validation", "dev", "eval", "evaluation", "holdout"),
+    "test": ("test", "testing"),
 }
+_AROUND = re.compile(r"[\W_]*(?:set|split|data|images?|imgs?|(?:19|20)\d\d)$")
+"""What may follow such a word: `train_set`, `val2017`, `Training Images`."""
 
 
 def split_named(name: str, splits: Mapping[str, str]) -> str | None:
@@ -20,6 +23,8 @@ def split_named(name: str, splits: Mapping[str, str]) -> str | None:
 
     >>> split_named("Validation", {"train": "train", "val": "val"})
     'val'
+    >>> split_named("train2017", {"train": "train"}), split_named("train_2", {"train": "train"})
+    ('train', None)
     """
     if name in splits:
         return splits[name]
@@ -28,7 +33,7 @@ def split_named(name: str, splits: Mapping[str, str]) -> str | None:
     for split, words in _SYNONYMS.items():
         if split in splits.values():
             meant |= {word: split for word in words if word not in meant}
-    return meant.get(folded)
+    return meant.get(folded) or meant.get(_AROUND.sub("", folded))
 
 
 def split_folders(
@@ -45,11 +50,16 @@ def split_folders(
         where: What holds them, for messages.
 
     Raises:
-        UserError: If two folders mean the same split.
+        UserError: If two folders mean the same split, or all are splits and none is trained on.
     """
     names = list(names)
     found = {name: split for name in names if (split := split_named(name, splits)) is not None}
     kinds = set(found.values())
+    if len(found) == len(names) and len(kinds) > 1 and "train" not in kinds:
+        raise UserError(
+            f"{where} has folders for the splits {' and '.join(sorted(kinds))} only; add one for "
+            "training, or name it in dataset.train_split."
+        )
     if "train" not in kinds or (len(kinds) == 1 and len(found) < len(names)):
         return None
     by_split: dict[str, str] = {}

@@ -14,6 +14,12 @@ from weaktr.errors import UserError
 
 _SEPARATORS = re.compile(r"[;,|]")
 _COLUMNS = ("image", "tags", "split", "mask")
+_ALIKE = {
+    "tags": ("tag", "label", "labels", "class", "classes", "category", "categories"),
+    "split": ("splits", "set", "subset", "fold", "partition"),
+    "mask": ("masks", "mask_path", "mask_file", "mask_file_name", "segmentation"),
+}
+"""Names that people give to the columns."""
 _LIST = re.compile(r"(?:set\(\)|[\[({](.*)[\])}])", re.DOTALL)
 _QUOTED = re.compile(r"""(?:'([^']*)'|"([^"]*)")\s*(?:,|$)?\s*""")
 
@@ -130,6 +136,7 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
         repeated = [name for name in column if header.count(name) > 1]
         if repeated:
             raise UserError(f"{path} has two columns called `{repeated[0]}`; remove one.")
+        problems += _unread_columns(path, header)
         filled = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
         fewest, most = _widths(header, [row for _, row in filled])
         for line, row in filled:
@@ -157,6 +164,21 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
             f"{path} line {rows.line_num} is not valid CSV ({error}); mend the quotes."
         ) from None
     return found
+
+
+def _unread_columns(path: Path, header: Sequence[str]) -> list[Problem]:
+    """Columns that are called nearly like those that are read."""
+    alike = {name: column for column, names in _ALIKE.items() for name in names}
+    return [
+        Problem(
+            "warning",
+            "unread-column",
+            f"{path} has the column `{name}`, which is not read; call it `{alike[name]}` if that "
+            "is what it holds.",
+        )
+        for name in header
+        if name in alike and alike[name] not in header
+    ]
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, int]:
