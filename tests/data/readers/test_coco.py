@@ -268,7 +268,11 @@ def test_compressed_codes_must_cover_their_image(root: Path) -> None:
     counts = coco_mask.encode(np.asfortranarray(drawn))["counts"].decode()
     for length in range(len(counts) + 1):
         code = {"size": [HEIGHT, WIDTH], "counts": counts[:length]}
-        change(root, "train", lambda c, code=code: c["annotations"][2].update(segmentation=code))
+
+        def edit(content: dict[str, Any], code: dict[str, Any] = code) -> None:
+            content["annotations"][2]["segmentation"] = code
+
+        change(root, "train", edit)
         listing = read_coco(params(root))
         refused = [p.kind for p in listing.problems if p.severity == "error"]
         assert refused == ([] if length == len(counts) else ["bad-shape"]), length

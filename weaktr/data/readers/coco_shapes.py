@@ -165,29 +165,34 @@ def _run_lengths(code: RunLengths, height: int, width: int) -> RunLengths | None
     return code if shape_area(code) else None
 
 
-def _covered(counts: str | bytes) -> int:
+def _covered(counts: Any) -> int:
     """Pixels that a compressed run-length code covers.
 
     Runs are numbers of five bits a character, the lowest first, where the sixth bit says that more
     follow; from the fourth on, they are differences to the run before the last.
+
+    Raises:
+        TypeError: If it is no text.
+        ValueError: If it is no such code.
     """
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts.encode("ascii") if isinstance(counts, str) else counts:
-        digit = character - 48
-        if not 0 <= digit < 64:
-            raise ValueError
-        value |= (digit & 31) << shift
-        shift += 5
-        if digit & 32:
-            continue
-        if digit & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    if shift or min(runs, default=0) < 0:
+    if not isinstance(counts, str):
+        raise TypeError
+    digits = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(digits & 32 == 0)
+    if not ((digits >= 0) & (digits < 64)).all() or (digits[-1:] & 32).any():
         raise ValueError
-    return sum(runs)
+    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    lengths = ends - starts + 1
+    if (lengths > 7).any():  # 35 bits: longer than any run.
+        raise ValueError
+    place = np.arange(len(digits)) - np.repeat(starts, lengths)
+    sums = np.concatenate([[0], np.cumsum((digits & 31) << (5 * place))])
+    runs = sums[ends + 1] - sums[starts] - np.where(digits[ends] & 16, 1 << (5 * lengths), 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    if (runs < 0).any():
+        raise ValueError
+    return int(runs.sum())
 
 
 def shape_area(shape: Shape) -> float:
