@@ -17,6 +17,9 @@ SIDE = 300
 """Longest side of a picture in pixels: sharp on a phone, and small."""
 QUALITY = 90
 """Of JPEG, with colours at full resolution."""
+FADED, OPACITY = 64, 0.85
+"""Under a label the image has greys from `FADED` to 255 - `FADED` and shows through so little that
+each colour stays nearer to its own in VOC's key than to any other's, which differ by 64 or more."""
 
 
 class Painter:
@@ -48,7 +51,8 @@ class Painter:
         background, void, present = shares(labels, self.classes)
         parts = [f"{background:.0f} % background", *present, *["void"] * (void > 0)]
         alt = f"{self.name}, {step}: {', '.join(parts)}"
-        return Picture(step, overlay(self.grey.astype(np.uint8), resized, 0.65), alt)
+        faded = (FADED + self.grey * (1 - FADED / 128)).astype(np.uint8)
+        return Picture(step, overlay(faded, resized, OPACITY), alt)
 
     def cams(
         self, step: str, cams: npt.NDArray[np.float32], classes: Sequence[int], score: float

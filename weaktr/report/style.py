@@ -21,7 +21,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 1.75rem 0 .4rem; }
 p { margin: .4rem 0; max-width: 46rem; } a { color: var(--accent); }
 code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 section { margin: 3.25rem 0 0; scroll-margin-top: 1rem; }
-.soft { color: var(--soft); } .number { text-align: right; white-space: nowrap; }
+.soft { color: var(--soft); } td.number { text-align: right; white-space: nowrap; }
 table, .tile, .number { font-variant-numeric: tabular-nums; }
 .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: 1rem; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -76,7 +76,8 @@ tbody th { font-weight: 500; } th.number { text-align: right; }
 .steps { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
   gap: .8rem; }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: .875rem; margin-top: .2rem; }
-.steps img { display: block; width: 100%; height: auto; border-radius: .3rem; }
+.steps img { display: block; max-width: 100%; width: auto; height: auto; max-height: 20rem;
+  border-radius: .3rem; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem;
   margin: .8rem 0; }
 .facts dt { color: var(--soft); } .facts dd { margin: 0; }
