@@ -1,5 +1,6 @@
 """What the stages' own reports tell of a result; nothing here needs torch."""
 
+import csv
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from weaktr.experiments.recipes import list_recipes
 from weaktr.files import read_json
 from weaktr.metrics.image_table import read_label_rows, read_prediction_rows
 from weaktr.report.content import Step
-from weaktr.report.findings import Evidence, Finding, TagRow, findings, label_findings
+from weaktr.report.evidence import Evidence, Finding, TagRow
+from weaktr.report.findings import findings, label_findings
 
 STEP_TITLES = {
     "coarse": "coarse CAM",
@@ -92,6 +94,13 @@ def tag_rows() -> tuple[str, list[TagRow]]:
     return split, rows
 
 
+def class_iou() -> dict[str, float]:
+    """IoU of the segmenter by class, background among them; empty where nothing was measured."""
+    with (REPORTS / "evaluate" / "per_class.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {row["class"]: float(row["iou"] or "nan") for row in rows if "iou" in row}
+
+
 def evidence(params: Params, tag_images: int) -> Evidence:
     """What findings are drawn from.
 
@@ -114,6 +123,7 @@ def evidence(params: Params, tag_images: int) -> Evidence:
             predictions=predictions,
             split=evaluated["split"],
             steps={key: steps[key] for key in SEGMENTER_STEPS if key in steps},
+            class_iou=class_iou(),
             behind=behind,
         )
     labels = details("export_labels")
@@ -129,6 +139,7 @@ def evidence(params: Params, tag_images: int) -> Evidence:
         train_miou=labels["miou"],
         optimum=labels["optimum_by_masks"],
         steps={key: steps[key] for key in SEGMENTER_STEPS if key in steps},
+        class_iou=class_iou(),
         behind=behind,
     )
 

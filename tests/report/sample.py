@@ -4,7 +4,7 @@ import numpy as np
 
 from weaktr.metrics.scores import scores
 from weaktr.report.content import Panel, Panels, ParamRow, Report, Step, chosen_ranks
-from weaktr.report.findings import Finding, TagRow
+from weaktr.report.evidence import Finding, TagRow
 from weaktr.report.pictures import Painter, label_ids
 
 CLASSES = ("cat & dog", "cow")

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from weaktr.metrics.image_table import LabelRow, PredictionRow
-from weaktr.report.findings import Evidence, TagRow, findings, label_findings
+from weaktr.report.evidence import Evidence, TagRow
+from weaktr.report.findings import findings, label_findings
 
 GOOD = LabelRow(
     id="a",
@@ -46,7 +47,7 @@ def test_sound_labels_set_nothing_off() -> None:
     [
         ({"background": 100.0, "foreground": 0.0}, "3 labels of 53 hold nothing but back", "Lower"),
         ({"background": 0.0, "foreground": 100.0}, "3 labels of 53 hold no background", "Raise"),
-        ({"contrast": 0.1}, "3 images of 53 have a CAM without contrast", "cam.epochs"),
+        ({"contrast": 0.1}, "3 images of 53 with a CAM without contrast", "cam.epochs"),
     ],
 )
 def test_labels_that_say_nothing_are_found(bad: dict[str, float], title: str, turn: str) -> None:
@@ -108,3 +109,37 @@ def test_predictions_of_nothing_are_found() -> None:
         "Nothing was found in 2 images of 42 (val)",
     ]
     assert findings(Evidence(classes=CLASSES, predictions=[FOUND] * 5)) == []
+
+
+def test_masks_without_background_are_found() -> None:
+    full = replace(FOUND, background=0.0, foreground=100.0)
+    (found,) = findings(Evidence(classes=("cat",), predictions=[FOUND, full, full]))
+    assert found.title == "2 masks of 3 hold no background (val)"
+    assert found.serious
+    assert "pseudo-labels" not in found.turn
+    labelled = Evidence(classes=("cat",), predictions=[full], labels=[GOOD])
+    assert "`labels.background_score`" in findings(labelled)[0].turn
+
+
+def test_a_segmenter_that_learned_little_is_found() -> None:
+    evidence = Evidence(
+        classes=CLASSES,
+        train_miou={"pseudo_labels": 60.0},
+        steps={"single_scale": 40.0, "multi_scale": 40.0},
+        class_iou={"background": 80.0, "cat": math.nan, "cow": 3.0},
+    )
+    found = findings(evidence)
+    assert [one.title for one in found] == [
+        "The segmenter is 20.0 points below its labels",
+        "1 class hardly segmented on val",
+    ]
+    assert "cow 3.0" in found[1].detail
+    near = replace(evidence, train_miou={"pseudo_labels": 50.0}, class_iou={"cat": 30.0})
+    assert findings(near) == []
+
+
+def test_a_flat_cam_whose_label_is_measured_to_be_good_is_no_finding() -> None:
+    flat = replace(GOOD, contrast=0.1)
+    assert titles([COW, flat]) == ["1 image of 2 with a CAM without contrast"]
+    assert titles([COW, replace(flat, iou=20.0)]) == ["1 image of 2 with a CAM without contrast"]
+    assert titles([COW, replace(flat, iou=80.0)]) == []

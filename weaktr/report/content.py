@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from weaktr.labels import Pixels
 from weaktr.metrics.scores import Counts, SegmentationScores
-from weaktr.report.findings import Finding, TagRow
+from weaktr.report.evidence import Finding, TagRow
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Panel:
         rank: Why it is shown, such as `worst`.
         facts: Numbers and tags, in one line each.
         pictures: In the order of the pipeline.
-        labels: Ids in its label maps, for the key.
+        labels: Ids in its label maps and CAMs, for the key.
     """
 
     name: str
@@ -105,7 +105,8 @@ class Report:
         tag_split: Split that tags were scored on.
         curves: Training curves by trainer: epochs, and values by name.
         head_weights: Mean weight of the fusion over some images, `[layers, heads]`.
-        recipe: The recipe that the params come from.
+        recipe: The recipe that the params come from, or a name of their own.
+        from_recipe: Whether they come from one.
         params: Where they differ from it.
         all_params: Dotted key and value.
         provenance: What the result was made of.
@@ -130,6 +131,7 @@ class Report:
     )
     head_weights: npt.NDArray[np.float64] | None = None
     recipe: str = ""
+    from_recipe: bool = True
     params: Sequence[ParamRow] = ()
     all_params: Sequence[tuple[str, str]] = ()
     provenance: Sequence[tuple[str, str]] = ()

@@ -5,19 +5,15 @@ are told by the labels alone. Thresholds are set so that a sound run sets none o
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Sequence
 
-from weaktr.metrics.image_table import LabelRow, PredictionRow
+from weaktr.metrics.image_table import LabelRow
+from weaktr.report.evidence import EDGE, MANY, Evidence, Finding, count, names, verb
+from weaktr.report.mask_findings import measured_findings, prediction_findings
 
-EDGE = 99.5
-"""Share of an image, in percent, from which a label counts as nothing but background or class."""
 FLAT = 0.2
 """A CAM whose contrast is below this names no place: its brightest spot is at most half as bright
 again as its darkest."""
-MANY = 0.02
-"""Share of images, or of tags, from which something is no exception any more."""
 LOSES_TAGS = 0.1
 """Share of the tags that labels may miss: small and hidden things are missed in sound runs too."""
 CHANCE = 1.5
@@ -28,70 +24,8 @@ BEHIND = 2.0
 """Points of mIoU that seeds and machines may cost, as users of this field report."""
 SCORE_COST = 2.0
 """Points of mIoU that another background score would gain, from which it is worth a word."""
-NAMED = 4
-"""Names that a finding lists."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that stands out.
-
-    Attributes:
-        title: What, in one line.
-        detail: How much, where.
-        turn: What to change; backticks around params.
-        serious: Whether results cannot be trusted before it is mended.
-    """
-
-    title: str
-    detail: str
-    turn: str
-    serious: bool = False
-
-
-@dataclass(frozen=True)
-class TagRow:
-    """How well the CAM network knows a tag: average precision in percent (NaN where no image has
-    it), images that carry it, images it was found in, and both."""
-
-    name: str
-    average_precision: float
-    given: int
-    predicted: int
-    both: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What findings are drawn from; what a run does not have stays empty.
-
-    Attributes:
-        classes: All class names.
-        labels: The pseudo-labels that the segmenter learned from.
-        predictions: The evaluated images.
-        split: Of the predictions.
-        tags: On the split that tags were scored on.
-        tag_images: Images of that split.
-        seed: Kind of CAM that the labels are made of.
-        background_score: Of the labels.
-        train_miou: mIoU in percent of `coarse`, the seed and `pseudo_labels`, by these names.
-        optimum: For each seed the best `background_score` by the masks, and its `miou`.
-        steps: mIoU in percent of the segmenter after each step, in their order.
-        behind: For each metric that has a published value: ours and that.
-    """
-
-    classes: Sequence[str]
-    labels: Sequence[LabelRow] = ()
-    predictions: Sequence[PredictionRow] = ()
-    split: str = "val"
-    tags: Sequence[TagRow] = ()
-    tag_images: int = 0
-    seed: str = "fine"
-    background_score: float = math.nan
-    train_miou: Mapping[str, float] = field(default_factory=dict)
-    optimum: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    steps: Mapping[str, float] = field(default_factory=dict)
-    behind: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+GOOD = 50.0
+"""IoU in percent from which a label shows its object, however its CAM came to it."""
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -101,7 +35,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         *_tags(evidence),
         *label_findings(evidence.labels, evidence.classes, evidence.background_score),
         *_measured_labels(evidence),
-        *_predictions(evidence),
+        *prediction_findings(evidence),
+        *measured_findings(evidence),
     ]
     return sorted(found, key=lambda one: not one.serious)
 
@@ -125,8 +60,9 @@ def label_findings(
     if len(empty) >= MANY * len(tagged):
         found.append(
             Finding(
-                f"{_count(empty, 'label')} of {len(tagged)} hold nothing but background",
-                f"Such as {_names(empty)}.",
+                f"{count(empty, 'label')} of {len(tagged)} {verb(empty, 'hold')} nothing but "
+                "background",
+                f"Such as {names(empty)}.",
                 f"Lower {score}.",
                 serious=len(empty) >= len(tagged) / 2,
             )
@@ -135,8 +71,8 @@ def label_findings(
     if len(full) >= MANY * len(tagged):
         found.append(
             Finding(
-                f"{_count(full, 'label')} of {len(tagged)} hold no background",
-                f"Such as {_names(full)}.",
+                f"{count(full, 'label')} of {len(tagged)} {verb(full, 'hold')} no background",
+                f"Such as {names(full)}.",
                 f"Raise {score}, unless objects do fill these images.",
                 serious=len(full) >= len(tagged) / 2,
             )
@@ -146,18 +82,19 @@ def label_findings(
     if lost:
         found.append(
             Finding(
-                f"{_count(lost, 'class', 'classes')} in no label: {_names(lost)}",
+                f"{count(lost, 'class', 'classes')} in no label: {names(lost)}",
                 "The segmenter can never predict what no label holds.",
                 f"Look at the tags of these classes (`weaktr check-data`), then lower {score}.",
                 serious=True,
             )
         )
-    flat = [row.id for row in tagged if row.contrast < FLAT]
+    flat = [row.id for row in tagged if row.contrast < FLAT and not row.iou >= GOOD]
     if len(flat) >= MANY * len(tagged):
         found.append(
             Finding(
-                f"{_count(flat, 'image')} of {len(tagged)} have a CAM without contrast",
-                f"It is about as bright everywhere, so that its label is chance: {_names(flat)}.",
+                f"{count(flat, 'image')} of {len(tagged)} with a CAM without contrast",
+                "It is about as bright everywhere, so that little more than chance made its label: "
+                f"{names(flat)}.",
                 "Train the CAM network longer (`cam.epochs`) or from better weights "
                 "(`cam.backbone`); if the coarse CAMs in the pictures do show the object, set "
                 "`labels.affinity` to false.",
@@ -219,7 +156,7 @@ def _tags(evidence: Evidence) -> list[Finding]:
     if guessed and len(evidence.classes) > 1:
         found.append(
             Finding(
-                f"Tags that are little more than guessed: {_names(guessed)}",
+                f"Tags that are little more than guessed: {names(guessed)}",
                 "Their average precision is near the share of images that carry them.",
                 "Check their tags; give them more images; see whether they always come together "
                 "with another class, which tags cannot tell apart.",
@@ -263,55 +200,3 @@ def _measured_labels(evidence: Evidence) -> list[Finding]:
             )
         )
     return found
-
-
-def _predictions(evidence: Evidence) -> list[Finding]:
-    found = []
-    rows = evidence.predictions
-    empty = [row.id for row in rows if row.tags and row.background >= EDGE]
-    if rows and len(empty) >= max(1, MANY * len(rows)):
-        found.append(
-            Finding(
-                f"Nothing was found in {_count(empty, 'image')} of {len(rows)} ({evidence.split})",
-                f"They have tags, and their masks are background: {_names(empty)}.",
-                "If pseudo-labels are fine, train longer (`decoder.epochs`); if they too lack "
-                "the objects, lower `labels.background_score`.",
-                serious=len(empty) >= len(rows) / 2,
-            )
-        )
-    tagged = {tag for row in rows for tag in row.tags}
-    predicted = {name for row in rows for name in row.predicted}
-    never = [name for name in evidence.classes if name in tagged - predicted]
-    if never:
-        found.append(
-            Finding(
-                f"Never predicted on {evidence.split}: {_names(never)}",
-                "Images of the split carry these tags.",
-                "See how they look in the pseudo-labels; rare classes need more images.",
-                serious=True,
-            )
-        )
-    names = list(evidence.steps)
-    for before, after in pairwise(names):
-        loss = evidence.steps[before] - evidence.steps[after]
-        if loss > 0.5:
-            what = {"multi_scale": "scales and flips", "crf": "the CRF"}.get(after, after)
-            key = {"multi_scale": "evaluation.scales", "crf": "evaluation.crf"}.get(after, after)
-            found.append(
-                Finding(
-                    f"Masks get worse by {loss:.1f} points through {what}",
-                    f"mIoU {evidence.steps[before]:.1f} before and {evidence.steps[after]:.1f} "
-                    "after.",
-                    f"Change `{key}`: only `evaluate` and what follows it run again.",
-                )
-            )
-    return found
-
-
-def _count(values: Sequence[str], noun: str, plural: str = "") -> str:
-    return f"{len(values)} {noun if len(values) == 1 else plural or noun + 's'}"
-
-
-def _names(values: Sequence[str]) -> str:
-    more = len(values) - NAMED
-    return ", ".join(values[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ import numpy as np
 
 from weaktr.report.charts import line_chart
 from weaktr.report.content import Panel, Panels, Report, Step
-from weaktr.report.findings import Finding
+from weaktr.report.evidence import Finding
 from weaktr.report.pictures import colour_of, data_uri, name_of
 from weaktr.report.style import STYLE
 
@@ -27,6 +27,8 @@ LN2 = (
 )
 
 EQUAL = "They hardly differ: here the fusion does about what plain averaging would."
+SAME = "No param differs from it."
+OWN = "They are near no recipe, so there is nothing to compare them with."
 
 
 def page(report: Report) -> str:
@@ -85,8 +87,8 @@ def _trust(report: Report) -> Iterator[str]:
         yield f'<ul class="findings">{"".join(map(_finding, report.findings))}</ul>'
     else:
         yield (
-            '<p class="sound">Nothing stands out: labels hold objects and background, no class is '
-            "lost, and no step falls behind. The pictures below are still worth a look.</p>"
+            '<p class="sound">Nothing stands out among what this page checks. The pictures below '
+            "are still worth a look.</p>"
         )
     for note in report.notes:
         yield f'<p class="soft">{_rich(note)}</p>'
@@ -109,7 +111,9 @@ def _ladder(report: Report) -> Iterator[str]:
     before: Step | None = None
     for step in report.ladder:
         same = before is not None and before.split == step.split
-        gain = f"{step.miou - before.miou:+.1f}" if before is not None and same else ""
+        gain = ""
+        if before is not None and same:
+            gain = f"{round(step.miou, 1) - round(before.miou, 1):+.1f}"  # of what the reader sees
         title = _text(step.title) + (
             f' <code class="soft">{_text(step.metric)}</code>' if step.metric else ""
         )
@@ -277,7 +281,8 @@ def _training(report: Report) -> Iterator[str]:
 
 def _params(report: Report) -> Iterator[str]:
     if report.recipe:
-        yield f"<p>Recipe: <strong>{_text(report.recipe)}</strong>.</p>"
+        what = "Recipe" if report.from_recipe else "Params"
+        yield f"<p>{what}: <strong>{_text(report.recipe)}</strong>.</p>"
     if report.params:
         rows = [
             (f"<code>{_text(row.key)}</code>", list(map(_text, (row.recipe, row.own, row.meaning))))
@@ -285,7 +290,7 @@ def _params(report: Report) -> Iterator[str]:
         ]
         yield _table("Where the params differ from it", ["key", "recipe", "here", "what"], rows)
     elif report.all_params:
-        yield "<p>No param differs from it.</p>"
+        yield f"<p>{SAME if report.from_recipe else OWN}</p>"
     if report.all_params:
         rows = [(f"<code>{_text(key)}</code>", [_text(value)]) for key, value in report.all_params]
         table = _table("All params that results depend on", ["key", "value"], rows)
