@@ -23,6 +23,7 @@ from weaktr.segmentation.voc_server import VOC_TEST_FOLDER
 
 EACH = 2
 """Images of each rank."""
+LOST_FIRST = "those in which no tag was found first"
 
 
 @dataclass
@@ -48,7 +49,7 @@ class PanelMaker:
     def evaluated(self, rows: Sequence[PredictionRow], split: str) -> Panels:
         """Images of the evaluated split: what was found, and what the labels would be."""
         measured = any(not math.isnan(row.iou) for row in rows)
-        values = [row.iou if measured else row.confidence for row in rows]
+        values = [row.iou if measured else _trust(row) for row in rows]
         names = ("worst", "best") if measured else ("least confident", "most confident")
         panels = []
         for index, rank in chosen_ranks(values, EACH, names):
@@ -58,29 +59,40 @@ class PanelMaker:
             facts += [f"tags: {_list(row.tags)}"] if row.tags else []
             prediction = _stored(PREDICTIONS, row.id)
             panels.append(self._panel(row.id, rank, facts, prediction=prediction))
-        by = "mIoU of the single image" if measured else "mean probability of the pixels' labels"
+        by = (
+            "mIoU of the single image"
+            if measured
+            else f"mean probability of the pixels' labels, {LOST_FIRST}"
+        )
         intro = f"By {by}. "
-        if self.model is not None:
+        if self.model is not None and split != "train":
             intro += (
                 "These images trained nothing: CAMs and pseudo-label are what they would be, made "
                 "for this picture from the image's tags."
             )
+        if not any(PREDICTIONS.rglob("*.png")):
+            intro += " Predictions were not kept (`evaluation.save_masks`), so none are shown."
         return Panels(f"Evaluated images ({split})", intro, panels)
 
     def training(self, rows: Sequence[LabelRow]) -> Panels:
         """Training images: what the segmenter learned from."""
         measured = any(not math.isnan(row.iou) for row in rows)
-        values = [row.iou if measured else row.confidence for row in rows]
+        values = [row.iou if measured else _trust(row) for row in rows]
         names = ("worst", "best") if measured else ("least confident", "most confident")
         panels = []
         for index, rank in chosen_ranks(values, EACH, names):
             row = rows[index]
             facts = [f"label's IoU {row.iou:.1f} %"] if measured else []
-            facts += [f"confidence {row.confidence:.2f}", f"contrast {row.contrast:.2f}"]
+            if row.tags:
+                facts += [f"confidence {row.confidence:.2f}", f"contrast {row.contrast:.2f}"]
             facts += [f"tags: {_list(row.tags)}"]
             facts += [f"not in the label: {_list(row.missing)}"] if row.missing else []
             panels.append(self._panel(row.id, rank, facts, label=_stored(PSEUDO_LABELS, row.id)))
-        by = "mIoU of the label" if measured else "distance of the CAM from the background score"
+        by = (
+            "mIoU of the label"
+            if measured
+            else f"distance of the CAM from the background score, {LOST_FIRST}"
+        )
         intro = (
             f"What the segmenter learned from, by {by}. In a CAM the colour is stronger where the "
             f"score is higher; the contour is where it passes the background score, "
@@ -101,8 +113,10 @@ class PanelMaker:
         image = working_image(record, self.params)
         paint = Painter(name, image, self.manifest.classes)
         pictures = [paint.plain()]
+        painted: frozenset[int] = frozenset()
         if (maps := self._maps(record, image)) is not None:
             present = _indices(self.manifest, record)
+            painted = frozenset(index + 1 for index in present)
             pictures.append(paint.cams("coarse CAM", maps.coarse, present, self.background_score))
             seed = "fine CAM" if self.params.affinity else "fused CAM"
             pictures.append(paint.cams(seed, maps.seed, present, self.background_score))
@@ -110,7 +124,7 @@ class PanelMaker:
         truth = read_mask(self.masks[name]) if name in self.masks else None
         shown = {"pseudo-label": label, "prediction": prediction, "true mask": truth}
         pictures += [paint.labels(step, ids) for step, ids in shown.items() if ids is not None]
-        return Panel(name, rank, facts, pictures, label_ids(*shown.values()))
+        return Panel(name, rank, facts, pictures, painted | label_ids(*shown.values()))
 
     def _maps(self, record: Record, image: Pixels) -> ExampleMaps | None:
         if self.model is None or not record.tags:
@@ -124,6 +138,11 @@ class PanelMaker:
 def _indices(manifest: Manifest, record: Record) -> list[int]:
     """The classes of an image's tags, 0-based, ascending."""
     return [index for index, name in enumerate(manifest.classes) if name in record.tags]
+
+
+def _trust(row: LabelRow | PredictionRow) -> float:
+    """Confidence; below all others where no tag was found, as one can be sure of background too."""
+    return -1.0 if row.tags and len(row.missing) == len(row.tags) else row.confidence
 
 
 def _stored(folder: Path, name: str) -> Pixels | None:

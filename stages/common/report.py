@@ -86,6 +86,7 @@ def gather(params: Params, device: str) -> Report:
         curves={title: _curves(stage) for stage, title in trainers.items()},
         head_weights=np.mean(maker.head_weights, axis=0) if maker.head_weights else None,
         recipe=made_from.recipe,
+        from_recipe=made_from.is_known,
         params=_differences(params, made_from),
         all_params=[(key, short(value)) for key, value in flat_params(params).items()],
         provenance=_provenance(params),
@@ -123,8 +124,8 @@ def _tiles(
         if given:
             share = 100 * (given - missing) / given
             tiles.append((f"{share:.0f} %", f"of the tags of {split} were found in its masks"))
-        mean = sum(row.confidence for row in predictions) / len(predictions)
-        tiles.append((f"{mean:.2f}", "mean confidence of the masks"))
+        mean = sum(row.background for row in predictions) / len(predictions)
+        tiles.append((f"{mean:.0f} %", f"of the masks of {split} is background"))
     return tiles
 
 
@@ -134,11 +135,11 @@ def _shares(
     """What label maps hold, for pseudo-labels and predictions side by side."""
     table: dict[str, list[tuple[str, str]]] = {}
 
-    def add(name: str, rows: Sequence[LabelRow] | Sequence[PredictionRow]) -> None:
-        def mean(values: Iterator[float]) -> str:
-            known = [value for value in values if not math.isnan(value)]
-            return f"{sum(known) / len(known):.1f}" if known else "–"
+    def mean(values: Iterator[float]) -> str:
+        known = [value for value in values if not math.isnan(value)]
+        return f"{sum(known) / len(known):.1f}" if known else "–"
 
+    def add(name: str, rows: Sequence[LabelRow] | Sequence[PredictionRow], measure: str) -> None:
         given = sum(len(row.tags) for row in rows)
         missing = sum(len(row.missing) for row in rows)
         facts = {
@@ -148,14 +149,14 @@ def _shares(
             "images without background": str(sum(r.background <= 0.5 for r in rows)),
             "tags given": f"{given:,}",
             "tags that no pixel has": f"{missing:,}",
-            "confidence, mean (%)": mean(100 * row.confidence for row in rows),
+            measure: mean(100 * row.confidence for row in rows),
         }
         for what, value in facts.items():
             table.setdefault(what, []).append((name, value))
 
     if labels:
-        add("pseudo-labels (train)", labels)
-    add(f"masks ({split})", predictions)
+        add("pseudo-labels (train)", labels, "distance from the background score, mean (%)")
+    add(f"masks ({split})", predictions, "probability of the pixels' labels, mean (%)")
     if labels:
         void = sum(row.void for row in labels) / len(labels)
         table["void, mean share (%)"] = [("pseudo-labels (train)", f"{void:.1f}")]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.report.sample import CLASSES, full_report
-from weaktr.report.content import Report
+from weaktr.report.charts import BOTTOM, HEIGHT, line_chart
+from weaktr.report.content import Report, Step
 from weaktr.report.machine import machine_facts
 from weaktr.report.page import page, with_facts
 
@@ -74,3 +75,25 @@ def test_many_images_and_classes_are_quick_and_small() -> None:
 def test_weights_that_do_not_differ_are_said_to_average() -> None:
     text = page(replace(full_report(), head_weights=np.ones((2, 2))))
     assert "plain averaging would" in text
+
+
+def test_gains_are_those_of_the_numbers_beside_them() -> None:
+    steps = [Step("coarse CAM", "train", 38.46), Step("fine CAM", "train", 43.43)]
+    text = page(replace(full_report(), ladder=steps))
+    row = next(line for line in text.splitlines() if "fine CAM" in line and "+" in line)
+    assert re.findall(r'<td class="number">([^<]*)</td>', row) == ["43.4", "+4.9"]
+
+
+def test_params_that_are_near_no_recipe_are_not_said_to_equal_one() -> None:
+    own = replace(full_report(), recipe="own params 12ab", from_recipe=False, params=[])
+    text = page(own)
+    assert "near no recipe" in text
+    assert "No param differs" not in text
+
+
+def test_names_at_the_ends_of_lines_stay_above_the_axis() -> None:
+    chart = line_chart("t", [1, 2], {name: [1.0, 0.0] for name in "abcd"})
+    heights = [float(y) for y in re.findall(r'class="name c\d" x="\d+" y="([\d.]+)"', chart)]
+    assert len(heights) == 4
+    assert max(heights) <= HEIGHT - BOTTOM + 4
+    assert min(b - a for a, b in zip(sorted(heights), sorted(heights)[1:], strict=False)) >= 17

@@ -14,6 +14,9 @@ MOST_CHANGES = 3
 UNLIKE = 20
 """Params with more changes than these come from no recipe."""
 
+OWN = "own params"
+"""What such params are called, before their digest."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -33,6 +36,11 @@ class Origin:
     def recipe(self) -> str:
         """`demo + supervised`."""
         return " + ".join(self.recipes)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a recipe that the params are near to."""
+        return not self.recipe.startswith(OWN)
 
     @property
     def changed(self) -> str:
@@ -64,7 +72,7 @@ def origin_of(params: Params, recipes: Sequence[Recipe]) -> Origin:
                 best = origin
     if best is None or len(best.changes) > UNLIKE:
         on_top = _holding(own, flat_params(Params()), {}, recipes)
-        return Origin((f"own params {digest}", *on_top), {}, digest)
+        return Origin((f"{OWN} {digest}", *on_top), {}, digest)
     return best
 
 

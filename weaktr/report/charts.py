@@ -68,8 +68,9 @@ def line_chart(
             )
         ends.append((points[-1][1], name, i % 4))
     previous = -math.inf
-    for height, name, colour in sorted(ends):
-        place = max(height, previous + LABEL_GAP)
+    for rank, (height, name, colour) in enumerate(sorted(ends), start=1):
+        lowest = HEIGHT - BOTTOM - LABEL_GAP * (len(ends) - rank)
+        place = max(min(height, lowest), previous + LABEL_GAP)
         previous = place
         parts.append(
             f'<text class="name c{colour}" x="{WIDTH - RIGHT + 8}" y="{place + 4:.1f}">'
