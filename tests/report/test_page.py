@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.report.sample import CLASSES, full_report
 from weaktr.report.charts import BOTTOM, HEIGHT, line_chart
-from weaktr.report.content import Report, Step
+from weaktr.report.content import ParamRow, Report, Step
 from weaktr.report.machine import machine_facts
 from weaktr.report.page import page, with_facts
 
@@ -97,3 +97,9 @@ def test_names_at_the_ends_of_lines_stay_above_the_axis() -> None:
     assert len(heights) == 4
     assert max(heights) <= HEIGHT - BOTTOM + 4
     assert min(b - a for a, b in zip(sorted(heights), sorted(heights)[1:], strict=False)) >= 17
+
+
+def test_meanings_of_params_have_no_marks_of_markdown() -> None:
+    row = ParamRow("labels.background_score", "0.4", "0.5", "A score, or `sweep`: by *masks*.")
+    text = page(replace(full_report(), params=[row]))
+    assert "A score, or <code>sweep</code>: by <em>masks</em>.</td>" in text

@@ -285,7 +285,14 @@ def _params(report: Report) -> Iterator[str]:
         yield f"<p>{what}: <strong>{_text(report.recipe)}</strong>.</p>"
     if report.params:
         rows = [
-            (f"<code>{_text(row.key)}</code>", list(map(_text, (row.recipe, row.own, row.meaning))))
+            (
+                f"<code>{_text(row.key)}</code>",
+                [
+                    _text(row.recipe),
+                    _text(row.own),
+                    re.sub(r"\*(\S[^*]*)\*", r"<em>\1</em>", _rich(row.meaning)),
+                ],
+            )
             for row in report.params
         ]
         yield _table("Where the params differ from it", ["key", "recipe", "here", "what"], rows)
