@@ -25,6 +25,7 @@ from weaktr.distributed import (
     world_size,
 )
 from weaktr.errors import UserError
+from weaktr.stopping import Stop
 
 SAVING = 300
 """Seconds that processes have to end their step and save when a stop is asked for."""
@@ -110,13 +111,13 @@ def one_of_several() -> Iterator[None]:
 
 
 @contextmanager
-def stopped_with_launcher() -> Iterator[None]:
+def stopped_with_launcher(stop: Stop) -> Iterator[None]:
     """Stops this process when the launcher that started it is gone."""
     launcher = psutil.Process().parent() if was_launched() else None
     if launcher is None:
         yield
         return
-    with stopped_with(launcher, "the launcher"):
+    with stopped_with(launcher, "the launcher", stop):
         yield
 
 

@@ -232,7 +232,7 @@ def _context(stage: Stage, params: Params, device: str, stop: Stop, log: object 
 def _stoppable(stage: Stage, stop: Stop) -> Iterator[None]:
     """Lets signals, and the end of `dvc`, stop a stage, and says what stopped it."""
     try:
-        with stopped_by_signals(stop), stopped_with_dvc(), stopped_with_launcher():
+        with stopped_by_signals(stop), stopped_with_dvc(stop), stopped_with_launcher(stop):
             yield
     except LostProcessError:
         if stop.code is None:

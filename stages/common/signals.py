@@ -61,32 +61,38 @@ def dvc_process() -> psutil.Process | None:
 
 
 @contextmanager
-def stopped_with_dvc(every: float = 1.0) -> Iterator[None]:
+def stopped_with_dvc(stop: Stop, every: float = 1.0) -> Iterator[None]:
     """Stops this process, as SIGTERM does, when the `dvc` that started it is gone.
 
     Nobody would record what it makes, and the next `dvc repro` would start a second one.
 
     Args:
+        stop: Is not asked again where it was asked already.
         every: Seconds between two looks.
     """
     dvc = dvc_process() if "DVC_STAGE" in os.environ else None
-    with nullcontext() if dvc is None else stopped_with(dvc, "dvc", every):
+    with nullcontext() if dvc is None else stopped_with(dvc, "dvc", stop, every):
         yield
 
 
 @contextmanager
-def stopped_with(process: psutil.Process, name: str, every: float = 1.0) -> Iterator[None]:
+def stopped_with(
+    process: psutil.Process, name: str, stop: Stop, every: float = 1.0
+) -> Iterator[None]:
     """Stops this process, as SIGTERM does, when another one is gone.
 
     Args:
         process: The other one.
         name: What it is, for the message.
+        stop: Is not asked again where it was asked already.
         every: Seconds between two looks.
     """
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(every):
+            if stop.code is not None:
+                return  # a second wish would give up what is being saved
             if not is_alive(process):
                 gone = f"{name} (process {process.pid}) is gone; stopping."
                 print(gone, file=sys.stderr, flush=True)

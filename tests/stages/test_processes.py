@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -42,12 +43,15 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def long_training(folder: Path) -> subprocess.Popen[str]:
+def long_training(folder: Path, **changes: Any) -> subprocess.Popen[str]:
     """A training in two processes that has begun."""
-    params = tiny_params(
-        runtime__devices=2, runtime__checkpoint_minutes=0, cam__epochs=5000, cam__drop_path=0.0
-    )
-    write_params(folder, params)
+    params = {
+        "runtime__devices": 2,
+        "runtime__checkpoint_minutes": 0,
+        "cam__epochs": 5000,
+        "cam__drop_path": 0.0,
+    }
+    write_params(folder, tiny_params(**params | changes))
     job = start("stages", "train-cam")
     until = time.monotonic() + 120
     while len(list(folder.glob("checkpoints/train_cam-*.pt"))) < 2 and job.poll() is None:
@@ -128,6 +132,21 @@ def test_a_stopped_job_saves_and_goes_on_in_one_process(workspace: Path) -> None
     assert "train_cam goes on after epoch" in alone.stdout.readline()
     alone.kill()
     alone.communicate()
+
+
+def test_a_stop_that_reaches_every_process_saves(workspace: Path) -> None:
+    """SLURM tells all processes of a step, and the launcher tells its own once more."""
+    job = long_training(workspace, runtime__checkpoint_minutes=0.002, runtime__workers=1)
+    before = {path.name for path in Path("checkpoints").glob("train_cam-*.pt")}
+    everything = [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]
+    assert len(everything) >= 5, "the launcher, two trainers, a loader each"
+    for process in everything:
+        process.terminate()
+    code, out, err = finish(job)
+    assert code == 143, err
+    assert "train_cam stopped after epoch" in out
+    assert err.count("train_cam was stopped by SIGTERM") == 1, err
+    assert {path.name for path in Path("checkpoints").glob("train_cam-*.pt")} != before
 
 
 def test_no_process_outlives_its_launcher(workspace: Path) -> None:

@@ -53,8 +53,23 @@ def test_a_stop_ends_the_step_saves_and_leaves(tmp_path: Path) -> None:
     assert same(resumed, whole)
 
 
-def test_asked_twice_within_a_step_it_leaves_at_once(tmp_path: Path) -> None:
+def test_the_same_stop_from_two_sides_is_one(tmp_path: Path) -> None:
+    """SLURM tells every process of a step, and torch's launcher, which is one, tells its own."""
     stop, slow = Stop(), checkpoint_in(tmp_path)
+    slow.minutes = 60
+
+    def twice(step: int) -> None:
+        stop.ask(143)
+        stop.ask(143)
+
+    with pytest.raises(Stopped, match="143"):
+        run(network(), checkpoint=slow, stop=stop, on_step=twice)
+    stop.ask(143)  # while MLflow's run is closed
+    assert len(slow.files()) == 1
+
+
+def test_asked_again_it_leaves_at_once(tmp_path: Path) -> None:
+    stop, slow = Stop(apart=0), checkpoint_in(tmp_path)
     slow.minutes = 60
 
     def twice(step: int) -> None:

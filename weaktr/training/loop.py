@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ from weaktr.distributed import (
     is_first,
     rank,
     sum_gradients,
+    wait_for_all,
     world_size,
 )
 from weaktr.errors import UserError
@@ -161,7 +162,7 @@ def train(
         with stop.held():
             yield
             progress.step += 1
-            stop.code = all_max(stop.code or 0) or None  # all stop after the same step
+        stop.take(all_max)  # all stop after the same step
         if is_first() and (stop.wants_save or (checkpoint is not None and checkpoint.is_due())):
             save()
 
@@ -174,43 +175,52 @@ def train(
                 progress.keep_if_best(values["score"], model)
             progress.history.append(values)
             progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
+        stop.take(all_max)
 
-    try:
-        for epoch in range(progress.epoch, settings.epochs):
-            sampler.begin(epoch, skip=progress.step * samples)
-            model.train()
-            left = range(epoch * steps + progress.step, (epoch + 1) * steps)
-            title = f"epoch {epoch + 1}/{settings.epochs}"
-            train_epoch(
-                track(loader, title, total=len(left) * accumulate),
-                batch_loss,
-                optimizer,
-                rates,
-                steps=left,
-                accumulate=accumulate,
-                sums=progress.sums,
-                watch=watch,
-                whole_step=whole_step,
-            )
-            watch.check()
-            model.eval()
-            is_last = epoch + 1 == settings.epochs
-            if is_last:  # what the very last step did, no loss of the training has seen
-                sampler.begin(epoch)
-                with torch.no_grad():
-                    seen = all_sum(batch_loss(next(iter(loader)), model)["loss"]).item()
-                _require_finite(seen, "the loss after the last step")
-            means = {k: v.item() / (steps * accumulate) for k, v in progress.sums.items()}
-            lr = optimizer.param_groups[-1]["lr"]
-            finish_epoch({"epoch": float(epoch + 1), "lr": lr, **means})
-            if is_last:
-                save(is_complete=True)
-            on_epoch(epoch + 1, progress.history[-1])
-    except Stopped:
-        save()
-        if checkpoint is not None:
-            checkpoint.say(f"{checkpoint.name} stopped after {_reached(progress, steps, settings)}")
-        raise
+    def one_epoch(epoch: int) -> None:
+        sampler.begin(epoch, skip=progress.step * samples)
+        model.train()
+        left = range(epoch * steps + progress.step, (epoch + 1) * steps)
+        title = f"epoch {epoch + 1}/{settings.epochs}"
+        train_epoch(
+            track(loader, title, total=len(left) * accumulate),
+            batch_loss,
+            optimizer,
+            rates,
+            steps=left,
+            accumulate=accumulate,
+            sums=progress.sums,
+            watch=watch,
+            whole_step=whole_step,
+        )
+        watch.check()
+        model.eval()
+        is_last = epoch + 1 == settings.epochs
+        if is_last:  # what the very last step did, no loss of the training has seen
+            sampler.begin(epoch)
+            with torch.no_grad():
+                seen = all_sum(batch_loss(next(iter(loader)), model)["loss"]).item()
+            _require_finite(seen, "the loss after the last step")
+        means = {k: v.item() / (steps * accumulate) for k, v in progress.sums.items()}
+        lr = optimizer.param_groups[-1]["lr"]
+        finish_epoch({"epoch": float(epoch + 1), "lr": lr, **means})
+        if is_last:
+            save(is_complete=True)
+        on_epoch(epoch + 1, progress.history[-1])
+
+    together = stop.held() if world_size() > 1 else nullcontext()  # else one would leave alone
+    with together:
+        try:
+            for epoch in range(progress.epoch, settings.epochs):
+                one_epoch(epoch)
+            stop.take(all_max)
+        except Stopped:
+            save()
+            wait_for_all()  # a launcher ends the others as soon as one has left
+            if checkpoint is not None:
+                reached = _reached(progress, steps, settings)
+                checkpoint.say(f"{checkpoint.name} stopped after {reached}")
+            raise
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)
     model.eval()

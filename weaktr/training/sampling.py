@@ -6,8 +6,11 @@ uninterrupted one.
 """
 
 import hashlib
+import multiprocessing
+import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -120,7 +123,18 @@ def training_loader(
 
 
 def _leave_signals_to_the_main_process(worker: int) -> None:
-    """A Ctrl-C reaches every process; the training is to end its step, and needs the batch."""
+    """A stop may reach every process; the training is to end its step, and needs the batch."""
     for name in ("SIGINT", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None and hasattr(signal, "sigwaitinfo"):  # Linux
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told_by, args=(parent.pid,), daemon=True).start()
+
+
+def _end_when_told_by(process: int | None) -> None:
+    """Takes SIGTERM from one process only: the training ends its loaders so, SLURM all at once."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != process:
+        pass
+    os._exit(0)
