@@ -48,6 +48,22 @@ def test_a_damaged_one_is_passed_over_and_the_one_before_serves(
     assert said[1] == "t goes on after epoch 1 of 5 and step 3 of 3"
 
 
+def test_damaged_ones_do_not_push_out_those_that_are_written_after_them(tmp_path: Path) -> None:
+    """They are of later steps, and would stay while the training is behind them."""
+    whole, resumed = network(), network()
+    run(whole)
+    run(network(), checkpoint=checkpoint_in(tmp_path), killed_in_step=7)
+    damaged = checkpoint_in(tmp_path).files()
+    for path in damaged:
+        path.write_bytes(b"")
+    run(network(), checkpoint=checkpoint_in(tmp_path), killed_in_step=2)
+    assert not any(path.exists() for path in damaged)
+    said: list[str] = []
+    run(resumed, checkpoint=checkpoint_in(tmp_path, said=said))
+    assert said == ["t goes on after epoch 0 of 5 and step 2 of 3"]
+    assert same(resumed, whole)
+
+
 def test_one_of_another_training_under_its_name_is_passed_over(tmp_path: Path) -> None:
     """Sound in itself, so that its digest fits: copied, or of another network."""
     whole = network()

@@ -73,6 +73,7 @@ class Checkpoint:
     say: Callable[[str], None] = print
     _saved: float = field(default_factory=time.monotonic, init=False)
     _failed: bool = field(default=False, init=False)
+    _sound: list[Path] = field(default_factory=list, init=False)
 
     @property
     def stem(self) -> str:
@@ -117,7 +118,8 @@ class Checkpoint:
                 put_in_place(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
-            for old in self.files()[KEPT:]:
+            self._sound = [*(old for old in self._sound if old != path), path][-KEPT:]
+            for old in set(self.files()) - set(self._sound):  # those that are passed over as well
                 old.unlink(missing_ok=True)
             self._failed = False
         except (OSError, RuntimeError) as error:  # torch makes either of a full disk
@@ -141,7 +143,7 @@ class Checkpoint:
             self._require_folder()
         for path in self.files():
             try:
-                return self._load(path, model, optimizer)
+                progress = self._load(path, model, optimizer)
             except (
                 pickle.UnpicklingError,
                 EOFError,
@@ -152,6 +154,9 @@ class Checkpoint:
                 ValueError,
             ) as error:
                 self.say(f"Warning: the checkpoint {path} is passed over: {_reason(error)}.")
+            else:
+                self._sound = [path]
+                return progress
         return Progress()
 
     def _load(self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
