@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from weaktr.distributed import is_first
+from weaktr.distributed import is_first, wait_for_all
 from weaktr.errors import UserError
 from weaktr.training.checkpoint import Checkpoint
 
@@ -45,15 +45,18 @@ def alone_with_training(checkpoint: Checkpoint) -> Iterator[None]:
         checkpoint: Of the training; its folder is common to all copies.
     """
     if not is_first():
+        wait_for_all()  # the checkpoint may be newer when the first one has the lock
         yield
         return
     lock = checkpoint.folder / f".{checkpoint.stem}.lock"
     with _locked(lock, 0) as other:
         if other is None:
+            wait_for_all()
             yield
             return
     checkpoint.say(f"{checkpoint.name} waits for process {other}, which trains just the same")
     with _locked(lock, -1):
+        wait_for_all()
         yield
 
 
