@@ -6,6 +6,7 @@ gone. DVC then removes the outputs and runs the stage again, which finds its che
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -54,7 +55,7 @@ def forget_recorded(folder: Path, lock: Path = Path("dvc.lock")) -> None:
             for stem in stems:
                 _remove(folder.glob(f"{stem}*"))
     long_ago = time.time() - KEPT_DAYS * 24 * 3600
-    _remove(path for path in folder.glob("*-*") if path.stat().st_mtime < long_ago)
+    _remove(path for path in folder.glob("*-*") if _changed(path) < long_ago)
 
 
 def dvc_digest(folder: Path) -> str:
@@ -77,6 +78,14 @@ def _recorded(lock: Path) -> dict[tuple[str, str], str]:
         }
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return {}  # there is none, or DVC itself will say what is wrong with it
+
+
+def _changed(path: Path) -> float:
+    """When a file changed, in seconds of Unix time; never, if another process removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _md5(path: Path) -> str:

@@ -58,5 +58,20 @@ def test_those_that_nobody_came_back_to_go(checkpoints: Path) -> None:
     assert len(list(checkpoints.iterdir())) == 5
 
 
+def test_two_that_tidy_up_at_once_do_not_disturb_each_other(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.glob
+
+    def removed_meanwhile(folder: Path, pattern: str) -> list[Path]:
+        found = list(listed(folder, pattern))
+        if pattern == "*-*":
+            (checkpoints / "t-2-e1.pt").unlink()
+        return found
+
+    monkeypatch.setattr(Path, "glob", removed_meanwhile)
+    forget_recorded(checkpoints)
+
+
 def test_there_may_be_no_folder(tmp_path: Path) -> None:
     forget_recorded(tmp_path / "none", tmp_path / "dvc.lock")
