@@ -52,6 +52,8 @@ def test_processes_are_counted_by_gpus_or_as_wanted(monkeypatch: pytest.MonkeyPa
         count_processes(5, "cuda")
     with pytest.raises(UserError, match="^runtime.devices: 2 processes cannot share"):
         count_processes(2, "cuda:1")
+    with pytest.raises(UserError, match=r"^runtime.devices: 99999 processes on \d+ CPU cores"):
+        count_processes(99_999, "cpu")
 
 
 def test_processes_of_a_machine_share_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:

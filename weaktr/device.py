@@ -5,6 +5,9 @@ from typing import Literal
 
 from weaktr.errors import UserError
 
+FEW = 8
+"""CPU processes that are let try on fewer cores."""
+
 
 def choose_device(name: str, *, given_as: str) -> str:
     """The torch device that a name stands for.
@@ -76,7 +79,13 @@ def count_processes(wanted: int | Literal["auto"], device: str) -> int:
             f"runtime.devices: {wanted} processes cannot share the one device {device}; use "
             "'cuda' for several GPUs, or 1 process."
         )
-    return int(wanted)
+    count = int(wanted)
+    if count > max(_cores(), FEW):
+        raise UserError(
+            f"runtime.devices: {count} processes on {_cores()} CPU cores would only wait for each "
+            "other; lower it, or use 'auto'."
+        )
+    return count
 
 
 def own_device(device: str) -> str:
@@ -97,8 +106,14 @@ def own_device(device: str) -> str:
 
 def threads_of_process(count: int) -> int:
     """CPU threads of this process: its part of so many, or of all cores where `count` is 0."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (count or cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, (count or _cores()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def set_threads(count: int) -> None:
