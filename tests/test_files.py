@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -54,6 +55,23 @@ def test_leftovers_of_a_killed_process_do_not_get_in(tmp_path: Path) -> None:
     (leftover / "half").write_text("")
     with replace_dir(tmp_path / "out") as temporary:
         assert os.listdir(temporary) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX only")
+def test_a_file_system_that_flushes_no_folder_still_takes_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def only_files(number: int) -> None:
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    with replace_file(tmp_path / "x.txt") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "x.txt").read_text() == "whole"
 
 
 def test_json_is_sorted_and_readable(tmp_path: Path) -> None:
