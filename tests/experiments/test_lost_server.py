@@ -8,7 +8,7 @@ import pytest
 from tests.mlflow_server import StandIn, mlflow_server
 from weaktr.errors import UserError
 from weaktr.experiments import tracking
-from weaktr.experiments.store import reason_of, tracking_uri
+from weaktr.experiments.store import reason_of, shown, tracking_uri
 from weaktr.experiments.tracking import start_run
 
 PASSWORD = "s3cret/w%40rd"
@@ -85,6 +85,8 @@ def test_one_that_is_away_from_the_beginning_is_one_sentence(server: StandIn) ->
     [
         ("http://me:s3cret@host", "API request to http://me:s3cret@host/api failed"),
         ("postgresql://me:s3%2Fcret@host/db", "password s3/cret is wrong for me"),
+        ("http://me:s3/cret@host", "Failed to parse: http://me:s3/cret@host/api"),
+        ("postgresql://host/db?user=me&password=s3cret", "no postgresql://host/db?password=s3cret"),
         ("sqlite:////a.db", "tried http://me:s3cret@proxy:80"),
         ("http://host", "Authorization: Basic s3cret"),
     ],
@@ -94,7 +96,7 @@ def test_no_reason_holds_a_secret(monkeypatch: pytest.MonkeyPatch, uri: str, err
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cret")
     reason = reason_of(ValueError(error))
     assert "***" in reason
-    assert "cret" not in reason
+    assert "cret" not in reason + shown(uri)
 
 
 def test_a_relative_store_lies_in_the_main_repository(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.mlflow_store import client
+from weaktr.experiments.lost_runs import PROCESS, is_alive, process_tags
 from weaktr.experiments.tracking import start_run
 
 
@@ -100,6 +101,14 @@ def test_a_run_whose_process_was_killed_is_ended_by_the_next_one(store: Path) ->
     with start_run("e", "alive", {}) as alive, start_run("e", "other", {}):
         assert client(store).get_run(lost).info.status == "KILLED"
         assert client(store).get_run(alive.id).info.status == "RUNNING"
+
+
+def test_a_process_is_the_same_after_the_clock_was_set() -> None:
+    """When it began is told from the clock and the time since; another one has its number later."""
+    number, begun = process_tags()[PROCESS].split()
+    assert is_alive(f"{number} {float(begun) + 2:.2f}")
+    assert not is_alive(f"{number} {float(begun) - 60:.2f}")
+    assert not is_alive("")
 
 
 def test_a_run_needs_no_git(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

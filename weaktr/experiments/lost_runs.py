@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FOLDER, PROCESS = "weaktr.folder", "weaktr.process"
 """Tags of a run: the project, and the process that writes the run."""
+SAME = 10.0
+"""Seconds by which a process's beginning may move, as it is told from a clock that is set."""
 
 
 def process_tags() -> dict[str, str]:
@@ -38,15 +40,16 @@ def close_lost_runs(client: "MlflowClient", experiment: str) -> None:
         query = "attributes.status = 'RUNNING'"
         for run in client.search_runs([experiment], query, max_results=100):
             is_ours = run.data.tags.get(FOLDER) == process_tags()[FOLDER]
-            if is_ours and not _is_alive(run.data.tags.get(PROCESS, "")):
+            if is_ours and not is_alive(run.data.tags.get(PROCESS, "")):
                 client.set_terminated(run.info.run_id, "KILLED", end_time=_last_seen(client, run))
 
 
-def _is_alive(process: str) -> bool:
+def is_alive(process: str) -> bool:
+    """Whether the process of a tag still runs."""
     number, _, begun = process.partition(" ")
     try:
         found = psutil.Process(int(number))
-        is_same = f"{found.create_time():.2f}" == begun
+        is_same = abs(found.create_time() - float(begun)) < SAME
         return is_same and found.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError):
         return False

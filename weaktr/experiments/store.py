@@ -30,6 +30,8 @@ PATIENCE = {
 """What MLflow is told unless the user told it otherwise: by itself it waits for a dead server for
 four minutes, and prints addresses with the password in them."""
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+SECRET_FIELDS = r"(?i)\b((?:password|passwd|token|secret)=)[^&\s]+"
+"""What an address may also hold after its `?`."""
 ADDRESSES = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -67,26 +69,28 @@ def tracking_uri() -> str:
 
 
 def shown(uri: str) -> str:
-    """The address without the name and password that may be in it."""
-    parts = urlparse(uri, allow_fragments=False)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
+    """The address without the name and password that may be in it, quoted or not."""
+    uri = re.sub(r"^([\w+.-]+://)(?!/).*@", r"\1***@", uri)
+    return re.sub(SECRET_FIELDS, r"\1***", uri)
 
 
 def reason_of(error: object) -> str:
     """What went wrong, in one line, without any secret of the store's address."""
     text = str(error)
     uri = tracking_uri()
-    password = urlparse(uri, allow_fragments=False).netloc.rpartition("@")[0].partition(":")[2]
     text = text.replace(uri, shown(uri))
-    for secret in (password, unquote(password), *map(os.environ.get, SECRETS)):
+    passwords = [
+        before.rpartition("@")[0].partition(":")[2]
+        for before in (urlparse(uri, allow_fragments=False).netloc, uri.partition("://")[2])
+    ]
+    for secret in (*passwords, *map(unquote, passwords), *map(os.environ.get, SECRETS)):
         if secret:
             text = text.replace(secret, "***")
     text = re.sub(
         r"\[SQL:.*|\(raised as a result of Query-invoked autoflush[^)]*\)", "", text, flags=re.S
     )
     text = re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
+    text = re.sub(SECRET_FIELDS, r"\1***", text)
     return " ".join(text.split())[:300] or type(error).__name__
 
 
