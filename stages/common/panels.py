@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stages.common.corrected_facts import corrected_facts
 from stages.common.paths import PREDICTIONS, PSEUDO_LABELS
+from stages.common.words import counted
 from weaktr.config.labels import LabelParams
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_mask
@@ -98,6 +100,11 @@ class PanelMaker:
             f"score is higher; the contour is where it passes the background score, "
             f"{self.background_score:g}. The label is that after the CRF."
         )
+        if replaced := corrected_facts()["masks"]:
+            intro += (
+                f" Of {counted(replaced, 'image')} the segmenter learned from a corrected mask "
+                "instead, which is not shown."
+            )
         return Panels("Training images", intro, panels)
 
     def _panel(

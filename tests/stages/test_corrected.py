@@ -37,7 +37,7 @@ def test_corrected_masks_train_as_if_they_were_the_labels(workspace: Path) -> No
     images = training_images()[:3]
     folder = correct("three", images)
     params = tiny_params(decoder__corrected="three")
-    run_stages(params, ["train_decoder", "evaluate", "summary"])
+    run_stages(params, ["train_decoder", "evaluate", "report", "summary"])
     with_masks = contents(WEIGHTS)
     assert with_masks != plain
     details = json.loads(Path("reports/train_decoder/details.json").read_text())
@@ -47,7 +47,8 @@ def test_corrected_masks_train_as_if_they_were_the_labels(workspace: Path) -> No
         "same_as_label": 0,
         "beyond_tags": [],
     }
-    report = Path("reports/evaluate/report.html").read_text()
+    report = Path("reports/report/report.html").read_text()
+    assert "Of 3 images the segmenter learned from a corrected mask instead" in report
     assert "3 corrected masks (data/corrected/three) trained the segmenter" in report
     assert "influenced nothing" not in report
     metrics = json.loads(Path("metrics.json").read_text())
