@@ -26,10 +26,11 @@ def test_params_that_are_not_those_of_the_result_are_refused(
     monkeypatch.chdir(tmp_path)
     Path("stages").mkdir()
     Path("dvc.yaml").touch()
-    made = {"labels": {"background_score": 0.35, "scales": [1.0]}, "seed": 0}
+    labels = {"background_score": 0.35, "scales": [1.0]}
+    made = {"labels": labels, "seed": 0}
     lock = {"stages": {"report": {"params": {"params.yaml": made}}}}
     Path("dvc.lock").write_text(yaml.safe_dump(lock))
-    now = {**made, "labels": {**made["labels"], "background_score": 0.9}, "runtime": {"workers": 2}}
+    now = {**made, "labels": {**labels, "background_score": 0.9}, "runtime": {"workers": 2}}
     Path("params.yaml").write_text(yaml.safe_dump(now))
     assert weaktr("report") == 2
     said = " ".join(capsys.readouterr().err.split())

@@ -35,6 +35,8 @@ def test_a_section_has_the_defaults_that_its_place_gives_it() -> None:
         ("lr", ["cam.lr", "decoder.lr"]),
         ("label", ["labels"]),
         ("evaluation.crf.iteration", ["evaluation.crf.iterations"]),
+        ("backgruond", ["labels.background_score"]),
+        ("epochss", ["cam.epochs", "decoder.epochs"]),
         ("zzz", []),
     ],
 )

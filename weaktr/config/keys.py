@@ -1,7 +1,7 @@
 """Every key of the params: what it may be, what it is by default, what it means."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -77,6 +77,8 @@ def similar_keys(path: str) -> list[str]:
     ['cam.epochs']
     >>> similar_keys("background_score")
     ['labels.background_score']
+    >>> similar_keys("backgruond")
+    ['labels.background_score']
     """
     paths = [*(key.path for key in all_keys()), *section_meanings()]
     named_so = [known for known in paths if known.endswith(f".{path}")]
@@ -85,7 +87,22 @@ def similar_keys(path: str) -> list[str]:
         known.rpartition(".")[2]: known for known in paths if known.rpartition(".")[0] == parent
     }
     near = [beside[close] for close in difflib.get_close_matches(name, beside, n=1)]
+    if not (named_so or near or parent):
+        near = _named_like(name, paths)
     return (named_so or near or difflib.get_close_matches(path, paths, n=1))[:3]
+
+
+def _named_like(name: str, paths: Sequence[str]) -> list[str]:
+    """The paths whose last part, or else a word of it, is like a name."""
+    parts = {known: known.rpartition(".")[2] for known in paths}
+    for words in (
+        {known: [part] for known, part in parts.items()},
+        {known: part.split("_") for known, part in parts.items()},
+    ):
+        every = [word for one in words.values() for word in one]
+        if close := difflib.get_close_matches(name, every, n=1, cutoff=0.75):
+            return [known for known, one in words.items() if close[0] in one]
+    return []
 
 
 def did_you_mean(path: str) -> str:

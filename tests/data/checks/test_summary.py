@@ -32,3 +32,4 @@ def test_tables_show_the_summary(tmp_path: Path) -> None:
     text = shown.getvalue()
     for expected in ("Splits", "Images per class", "Together in training", "Pixels", "1.333"):
         assert expected in text
+    assert "│       24 │     24 │" in text, "numbers are aligned right, the first column too"

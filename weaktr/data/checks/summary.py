@@ -118,6 +118,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
                 for name, digits in (("width", 0), ("height", 0), ("area", 0), ("aspect", 2))
             ],
             caption=f"{pixels['different_sizes']} different sizes",
+            texts=1,
         )
 
 
@@ -126,11 +127,12 @@ def _table(
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],
     caption: str | None = None,
+    texts: int = 2,
 ) -> Table:
-    """A table whose number columns are aligned right."""
+    """A table whose number columns are aligned right; at most the first `texts` hold text."""
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for index, name in enumerate(columns):
-        text = all(isinstance(row[index], str) for row in rows) and index < 2
+        text = all(isinstance(row[index], str) for row in rows) and index < texts
         table.add_column(name, justify="left" if text else "right")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))  # A class may be called `[b]`.
