@@ -48,7 +48,8 @@ def coco(text: bytes, *, keep_crowds: bool = False) -> Reading | None:
         if number not in images or _value(annotation.get("category_id")) not in names:
             return None
         of_image[number].append(annotation)
-    ids = {number: place for place, number in enumerate(sorted(names), start=1)}
+    ordered = sorted(names, key=lambda number: (isinstance(number, str), number))
+    ids = {number: place for place, number in enumerate(ordered, start=1)}
     found: Reading = {}
     for number, image in images.items():
         size = int(image["height"]), int(image["width"])

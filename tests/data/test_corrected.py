@@ -171,3 +171,30 @@ def test_masks_that_mostly_contradict_the_tags_are_refused(
     with pytest.raises(UserError, match=expected) as error:
         find_corrected(folder, manifest)
     assert re.search("here: 0 background, 1 cat, 2 dog, 3 cow", str(error.value))
+
+
+def test_black_and_white_does_not_say_which_of_several_classes(
+    folder: Path, manifest: Manifest
+) -> None:
+    white = Image.fromarray(striped_mask((0, 1)) * 255).convert("1")
+    white.save(folder / "rex.png")
+    with pytest.raises(UserError, match="rex.png is black and white, which does not say which"):
+        find_corrected(folder, manifest)
+    found = find_corrected(folder, Manifest(("cat",), manifest.records))
+    assert (found["rex"].read() == striped_mask((0, 1))).all()
+
+
+def test_palettes_that_contradict_each_other_are_refused(folder: Path, manifest: Manifest) -> None:
+    for name, palette in (("rex", [9, 9, 9, 200, 0, 0]), ("a__1", [9, 9, 9, 0, 200, 0])):
+        image = Image.fromarray(striped_mask((0, 1) if name == "rex" else (0, 1, 2)))
+        image.putpalette([*palette, 200, 0, 0])
+        image.save(folder / f"{name}.png")
+    with pytest.raises(UserError, match="the colour .200, 0, 0. that id 2 has in a__1.png"):
+        find_corrected(folder, manifest)
+
+
+def test_left_overs_of_systems_are_passed_over(folder: Path, manifest: Manifest) -> None:
+    lay(folder, "rex.png")
+    for name in ("Thumbs.db", "desktop.ini", "rex.png~"):
+        (folder / name).write_bytes(b"x")
+    assert set(find_corrected(folder, manifest)) == {"rex"}

@@ -22,8 +22,9 @@ from weaktr.data.images import (
     upright,
 )
 from weaktr.data.manifest import Manifest, Record
-from weaktr.data.mask_facts import inspect_mask, renumbered
+from weaktr.data.mask_facts import MaskFacts, inspect_mask, renumbered, two_ids_of_a_colour
 from weaktr.data.masks import read_mask
+from weaktr.data.readers.walk import is_system_file
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOID, Pixels
 
@@ -61,7 +62,7 @@ def find_corrected(folder: str | Path, manifest: Manifest) -> dict[str, Correcte
     """The corrected masks in a folder, by image id.
 
     A mask is called `<image id>.png`, or like its image file with or without that one's suffix.
-    Hidden files and text beside the masks are passed over.
+    Files of systems and tools, and text beside the masks, are passed over.
 
     Args:
         folder: Holds the masks directly.
@@ -70,13 +71,15 @@ def find_corrected(folder: str | Path, manifest: Manifest) -> dict[str, Correcte
     Raises:
         UserError: If the folder is missing or has no mask, or a mask is no PNG, names no image or
             one that is not trained on, is the second one of its image, has another size, or holds
-            ids that are no class; or if most masks show classes that their images' tags lack.
+            ids that are no class or may be any; if a colour has two ids in two masks; or if most
+            masks show classes that their images' tags lack.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; make it, and lay the corrected masks in it.")
     names = ImageNames(manifest)
     found: dict[str, CorrectedMask] = {}
+    looked: list[tuple[str, MaskFacts]] = []
     for path in mask_files(folder):
         record = names.record_of(path)
         if record.id in found:
@@ -84,9 +87,13 @@ def find_corrected(folder: str | Path, manifest: Manifest) -> dict[str, Correcte
                 f"{path} is a second mask of the image {record.id}; remove it or "
                 f"{found[record.id].path}."
             )
-        found[record.id] = _checked(path, record, manifest.classes)
+        facts = inspect_mask(path)
+        found[record.id] = _checked(path, facts, record, manifest.classes)
+        looked.append((path.as_posix(), facts))
     if not found:
         raise UserError(f"{folder} has no masks; lay PNG files in it, named after their images.")
+    if contradiction := two_ids_of_a_colour(looked):
+        raise UserError(f"{contradiction}.")
     beyond = beyond_tags(found, manifest)
     if len(beyond) > 2 and 2 * len(beyond) > len(found):
         raise UserError(
@@ -105,7 +112,7 @@ def mask_files(folder: Path) -> Iterator[Path]:
     """
     for path in sorted(folder.iterdir()):
         suffix = path.suffix.lower()
-        if path.name.startswith("."):
+        if is_system_file(path.name):
             continue
         if path.is_dir():
             if any(inner.suffix.lower() in IMAGE_SUFFIXES for inner in path.rglob("*")):
@@ -196,9 +203,10 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _checked(path: Path, record: Record, classes: tuple[str, ...]) -> CorrectedMask:
+def _checked(
+    path: Path, facts: MaskFacts, record: Record, classes: tuple[str, ...]
+) -> CorrectedMask:
     """The mask, if it can be learned from."""
-    facts = inspect_mask(path)
     if not read_bytes(path).startswith(PNG_SIGNATURE):
         raise UserError(f"{path} is no PNG inside, though it is called so; save it as PNG.")
     known = (*range(len(classes) + 1), VOID)
@@ -208,6 +216,11 @@ def _checked(path: Path, record: Record, classes: tuple[str, ...]) -> CorrectedM
             f"{path} shows id {moved[0]} in the colour of id {moved[2]}: the program that saved it "
             "numbered its palette anew. Save it in grey, one id per pixel, or with the palette as "
             "it was."
+        )
+    if facts.black_and_white and len(classes) > 1:
+        raise UserError(
+            f"{path} is black and white, which does not say which class is meant; use "
+            f"{_class_ids(classes)}."
         )
     orientation: int | None = 1
     if (facts.width, facts.height) != (record.width, record.height):

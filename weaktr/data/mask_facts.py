@@ -1,5 +1,6 @@
 """What can be told from a mask file: its ids, and how it is stored."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,28 @@ def white_is_the_class(masks: Iterable[MaskFacts], source_ids: Collection[int]) 
                 return False
             found = True
     return found
+
+
+def two_ids_of_a_colour(masks: Iterable[tuple[str, MaskFacts]]) -> str | None:
+    """A sentence without an end on two mask files in which one colour has two ids, if there are.
+
+    Args:
+        masks: Path and facts; those without a palette are passed over.
+    """
+    first: dict[Colour, tuple[int, str]] = {}
+    for path, facts in masks:
+        shared = Counter(facts.colours or ())
+        for id_, colour in zip(facts.ids, facts.colours or (), strict=False):
+            if shared[colour] > 1:
+                continue
+            other, where = first.setdefault(colour, (id_, path))
+            if other != id_:
+                return (
+                    f"{path} gives id {id_} the colour {colour} that id {other} has in "
+                    f"{Path(where).name}: ids mean different classes in the two; save masks with "
+                    "one order of the palette, or as grey"
+                )
+    return None
 
 
 def renumbered(facts: MaskFacts, known: Collection[int]) -> tuple[int, Colour, int] | None:

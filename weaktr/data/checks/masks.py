@@ -2,13 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from weaktr.data.checks.inspection import MaskPlan
 from weaktr.data.manifest import Manifest
-from weaktr.data.mask_facts import Colour, renumbered, white_is_the_class
+from weaktr.data.mask_facts import renumbered, two_ids_of_a_colour, white_is_the_class
 from weaktr.data.parallel import parallel_map
 from weaktr.data.readers.listing import Listing, StoredMask
 from weaktr.data.wording import some
@@ -43,9 +42,7 @@ def check_palettes(listing: Listing, plans: Sequence[MaskPlan]) -> None:
         if isinstance(plan.source, StoredMask) and plan.facts and plan.facts.colours
     ]
     wrong = [
-        (path, contradiction)
-        for path, facts in stored
-        if (contradiction := renumbered(facts, known)) is not None
+        (path, moved) for path, facts in stored if (moved := renumbered(facts, known)) is not None
     ]
     for path, (id_, colour, other) in wrong[:1]:
         listing.error(
@@ -56,22 +53,8 @@ def check_palettes(listing: Listing, plans: Sequence[MaskPlan]) -> None:
         )
     if wrong:
         return
-    first: dict[Colour, tuple[int, str]] = {}
-    for path, facts in stored:
-        assert facts.colours is not None
-        shared = Counter(facts.colours)
-        for id_, colour in zip(facts.ids, facts.colours, strict=True):
-            if shared[colour] > 1:
-                continue
-            other, where = first.setdefault(colour, (id_, path))
-            if other != id_:
-                listing.error(
-                    "palette-ids",
-                    f"{path} gives id {id_} the colour {colour} that id {other} has in "
-                    f"{Path(where).name}: ids mean different classes in the two; save masks with "
-                    "one order of the palette, or as grey.",
-                )
-                return
+    if contradiction := two_ids_of_a_colour(stored):
+        listing.error("palette-ids", f"{contradiction}.")
 
 
 def _and_others(number: int) -> str:
