@@ -68,16 +68,17 @@ def _locked(file: Path, timeout: float) -> Iterator[str | None]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        holder.write_text(str(os.getpid()))
     except Timeout:
         yield holder.read_text().strip() if holder.is_file() else "unknown"
         return
     except OSError as error:
+        lock.release()
         raise UserError(
             f"{file} cannot be made ({error.strerror or error}); check that {file.parent} is a "
             "folder, its rights and the space left."
         ) from None
     try:
-        holder.write_text(str(os.getpid()))
         yield None
     finally:
         holder.unlink(missing_ok=True)

@@ -241,7 +241,7 @@ def _stoppable(stage: Stage, stop: Stop) -> Iterator[None]:
     except Stopped as stopped:
         typer.echo(
             f"{stage.name} was stopped by {signal_name(stopped.code)}; run the same again: a "
-            "training goes on from its checkpoint.",
+            "training goes on from its last checkpoint.",
             err=True,
         )
         raise

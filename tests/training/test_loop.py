@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,21 @@ def test_the_same_stop_from_two_sides_is_one(tmp_path: Path) -> None:
         run(network(), checkpoint=slow, stop=stop, on_step=twice)
     stop.ask(143)  # while MLflow's run is closed
     assert len(slow.files()) == 1
+
+
+def test_a_stop_that_could_not_be_saved_says_so(tmp_path: Path) -> None:
+    stop, said = Stop(), list[str]()
+    checkpoint = checkpoint_in(tmp_path / "folder", said=said)
+
+    def gone(step: int) -> None:
+        if step == 4:
+            shutil.rmtree(tmp_path / "folder")
+            (tmp_path / "folder").write_text("")
+            stop.ask(143)
+
+    with pytest.raises(Stopped):
+        run(network(), checkpoint=checkpoint, stop=stop, on_step=gone)
+    assert said[-1].endswith("epoch 1 of 5 and step 2 of 3; no checkpoint of it could be written")
 
 
 def test_asked_again_it_leaves_at_once(tmp_path: Path) -> None:

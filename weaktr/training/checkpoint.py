@@ -64,6 +64,9 @@ class Checkpoint:
         fingerprint: Digest of params, inputs and code.
         minutes: Between two checkpoints; 0: after every step.
         say: Is told what a person should know.
+
+    Attributes:
+        failed: Whether the last one could not be written.
     """
 
     folder: Path
@@ -72,7 +75,7 @@ class Checkpoint:
     minutes: float = 0.0
     say: Callable[[str], None] = print
     _saved: float = field(default_factory=time.monotonic, init=False)
-    _failed: bool = field(default=False, init=False)
+    failed: bool = field(default=False, init=False)
     _sound: list[Path] = field(default_factory=list, init=False)
 
     @property
@@ -121,14 +124,14 @@ class Checkpoint:
             self._sound = [*(old for old in self._sound if old != path), path][-KEPT:]
             for old in set(self.files()) - set(self._sound):  # those that are passed over as well
                 old.unlink(missing_ok=True)
-            self._failed = False
+            self.failed = False
         except (OSError, RuntimeError) as error:  # torch makes either of a full disk
-            if not self._failed:
+            if not self.failed:
                 self.say(
                     f"Warning: no checkpoint could be written to {self.folder} ({_reason(error)}); "
                     "training goes on, and what is trained from now on is lost if it is killed."
                 )
-            self._failed = True
+            self.failed = True
         self._saved = time.monotonic()
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:

@@ -219,7 +219,8 @@ def train(
             wait_for_all()  # a launcher ends the others as soon as one has left
             if checkpoint is not None:
                 reached = _reached(progress, steps, settings)
-                checkpoint.say(f"{checkpoint.name} stopped after {reached}")
+                lost = "; no checkpoint of it could be written" if checkpoint.failed else ""
+                checkpoint.say(f"{checkpoint.name} stopped after {reached}{lost}")
             raise
     if progress.best_weights is not None:
         model.load_state_dict(progress.best_weights)

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,20 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path, place: str) -> 
     ):
         with alone_with_stage("train_cam", tmp_path / place):
             raise AssertionError
+
+
+def test_a_full_disk_is_named_and_holds_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file still fits, a number does not."""
+
+    def full(path: Path, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(UserError, match=r"\.train_cam\.lock cannot be made \(No space left"):
+            with alone_with_stage("train_cam", tmp_path):
+                raise AssertionError
+    with alone_with_stage("train_cam", tmp_path):
+        pass
