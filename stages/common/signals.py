@@ -17,6 +17,8 @@ LEAVE = ("SIGINT", "SIGTERM", "SIGHUP")
 """Save and leave with 130, 143 or 129."""
 SAVE = "SIGUSR1"
 """Save and go on: what SLURM and others send as a warning."""
+LONGEST = 300.0
+"""Seconds that a process whose starter is gone has to save and leave."""
 
 
 @contextmanager
@@ -97,6 +99,8 @@ def stopped_with(
                 gone = f"{name} (process {process.pid}) is gone; stopping."
                 print(gone, file=sys.stderr, flush=True)
                 os.kill(os.getpid(), signal.SIGTERM)
+                if not done.wait(LONGEST):  # it waits for another process, and hears no signal
+                    os._exit(128 + signal.SIGTERM)
                 return
 
     thread = threading.Thread(target=watch, daemon=True, name=f"watch {name}")
