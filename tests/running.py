@@ -1,6 +1,7 @@
 """Stages as processes of their own, to be stopped and killed."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ class Running:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_hear_all_signals,
             )
 
     @property
@@ -47,6 +49,12 @@ class Running:
     def end(self) -> tuple[int, str]:
         """Waits for the end; returns the exit code and all output."""
         return self.process.wait(DEADLINE), self.output
+
+
+def _hear_all_signals() -> None:
+    """A suite started in the background ignores Ctrl-C, and so would all that it starts."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def environment(**more: str) -> dict[str, str]:

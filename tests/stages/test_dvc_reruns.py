@@ -88,12 +88,12 @@ def test_a_corrected_mask_reruns_the_decoder_and_what_follows(repository: Reposi
     shutil.copy(labels[0], folder)
     assert repository.stages_run() == [], "a folder that is not named changes nothing"
     repository.change("decoder", "corrected", "mine")
-    assert repository.repro() == ["train_decoder", "evaluate"]
+    assert repository.repro() == ["train_decoder", "evaluate", "report"]
     assert repository.stages_run() == []
     ids = read_mask(labels[0])
     ids[:8] = 255
     write_mask(folder / labels[0].name, ids)
-    assert repository.repro() == ["train_decoder", "evaluate"]
+    assert repository.repro() == ["train_decoder", "evaluate", "report"]
     result = latest_result(repository)
     assert result.data.tags["labels"] == "pseudo-labels, 1 corrected mask"
     assert result.info.run_name.endswith("1 corrected mask")

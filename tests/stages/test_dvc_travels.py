@@ -20,7 +20,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository.repro()
     commit(repository, "first")
     repository.change("decoder", "lr", 0.02)
-    assert repository.repro() == ["train_decoder", "evaluate"]
+    assert repository.repro() == ["train_decoder", "evaluate", "report"]
     commit(repository, "second")
     repository.call("dvc", "push", "--all-commits")
     return repository
