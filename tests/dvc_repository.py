@@ -66,6 +66,12 @@ class Repository:
         assert result.returncode == code, result.stdout + result.stderr
         return result.stdout + result.stderr
 
+    def commit(self, message: str = "all") -> None:
+        """Commits all that git does not ignore."""
+        self.call("git", "add", ".")
+        self.call("git", "commit", "--quiet", "--message", message)
+        assert self.call("git", "status", "--short") == ""
+
     def repro(self) -> list[str]:
         """Stages that ran, but for those that digest code and gather numbers."""
         return [stage for stage in self.stages_run() if stage not in ("code", "summary")]

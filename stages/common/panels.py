@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from weaktr.report.content import Panel, Panels, chosen_ranks
 from weaktr.report.pictures import Painter, label_ids
 from weaktr.segmentation.voc_server import VOC_TEST_FOLDER
 
+AnyRow = TypeVar("AnyRow", LabelRow, PredictionRow)
 EACH = 2
 """Images of each rank."""
 LOST_FIRST = "those in which no tag was found first"
@@ -50,12 +52,9 @@ class PanelMaker:
 
     def evaluated(self, rows: Sequence[PredictionRow], split: str) -> Panels:
         """Images of the evaluated split: what was found, and what the labels would be."""
-        measured = any(not math.isnan(row.iou) for row in rows)
-        values = [row.iou if measured else _trust(row) for row in rows]
-        names = ("worst", "best") if measured else ("least confident", "most confident")
+        measured, ranked = _ranked(rows)
         panels = []
-        for index, rank in chosen_ranks(values, EACH, names):
-            row = rows[index]
+        for row, rank in ranked:
             facts = [f"IoU {row.iou:.1f} %"] if measured else []
             facts += [f"confidence {row.confidence:.2f}", f"found: {_list(row.predicted)}"]
             facts += [f"tags: {_list(row.tags)}"] if row.tags else []
@@ -78,12 +77,9 @@ class PanelMaker:
 
     def training(self, rows: Sequence[LabelRow]) -> Panels:
         """Training images: what the segmenter learned from."""
-        measured = any(not math.isnan(row.iou) for row in rows)
-        values = [row.iou if measured else _trust(row) for row in rows]
-        names = ("worst", "best") if measured else ("least confident", "most confident")
+        measured, ranked = _ranked(rows)
         panels = []
-        for index, rank in chosen_ranks(values, EACH, names):
-            row = rows[index]
+        for row, rank in ranked:
             facts = [f"label's IoU {row.iou:.1f} %"] if measured else []
             if row.tags:
                 facts += [f"confidence {row.confidence:.2f}", f"contrast {row.contrast:.2f}"]
@@ -145,6 +141,14 @@ class PanelMaker:
 def _indices(manifest: Manifest, record: Record) -> list[int]:
     """The classes of an image's tags, 0-based, ascending."""
     return [index for index, name in enumerate(manifest.classes) if name in record.tags]
+
+
+def _ranked(rows: Sequence[AnyRow]) -> tuple[bool, list[tuple[AnyRow, str]]]:
+    """Whether true masks decide the rank, and the rows to show, each with its rank."""
+    measured = any(not math.isnan(row.iou) for row in rows)
+    values = [row.iou if measured else _trust(row) for row in rows]
+    names = ("worst", "best") if measured else ("least confident", "most confident")
+    return measured, [(rows[index], rank) for index, rank in chosen_ranks(values, EACH, names)]
 
 
 def _trust(row: LabelRow | PredictionRow) -> float:

@@ -43,8 +43,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     written(programs, "weaktr", '#!/bin/sh\nexec python -m weaktr.cli.app "$@"\n')
     made.environment["PATH"] = f"{programs}:{made.environment['PATH']}"
     made.environment["COLUMNS"] = "200"
-    made.call("git", "add", ".")
-    made.call("git", "commit", "--quiet", "--message", "all")
+    made.commit()
     pets = {f"{i}.jpg": ("dog", '"cat;person"')[i % 2] for i in range(10)}
     write_folder(made.folder / "data/raw/pets", pets)
     for name in ("photos/1.jpg", "photos/sub/2.png", "photo.jpg"):

@@ -13,8 +13,9 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from tests.labelling.label_maps import CLASSES, noise, ring, write_images
+from weaktr.labelling.format_names import FormatName
 from weaktr.labelling.labelled_image import Style
-from weaktr.labelling.write import FormatName, write_labels
+from weaktr.labelling.write import write_labels
 from weaktr.labels import VOID, Pixels
 
 MAPS = {"ring.jpg": ring(), "noise.jpg": noise(0), "empty.jpg": np.zeros((9, 8), np.uint8)}

@@ -13,8 +13,9 @@ from tests.labelling.label_maps import CLASSES, noise, ring, write_images
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import read_mask
+from weaktr.labelling.format_names import FormatName
 from weaktr.labelling.labelled_image import Style
-from weaktr.labelling.write import FormatName, write_labels
+from weaktr.labelling.write import write_labels
 from weaktr.labels import VOID
 
 MAPS = {f"{i}.png": ids for i, ids in enumerate((ring(), noise(1), noise(2), ring()[::-1]))}

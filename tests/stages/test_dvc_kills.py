@@ -21,8 +21,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository that is prepared, with an uninterrupted training beside it, in `whole`."""
     repository = Repository(tmp_path_factory.mktemp("repository"))
     repository.change("cam", "epochs", EPOCHS)
-    repository.call("git", "add", "-A")
-    repository.call("git", "commit", "--quiet", "-m", "a")
+    repository.commit()
     repository.call("dvc", "repro", "train_cam")
     shutil.copytree(repository.folder / "models/cam", repository.folder / "tmp/whole")
     forget_training(repository)

@@ -21,14 +21,9 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
 
 
-def commit(repository: Repository) -> None:
-    repository.call("git", "add", ".")
-    repository.call("git", "commit", "--quiet", "-m", "all")
-
-
 def test_two_workers_of_a_queue_lose_no_result(repository: Repository) -> None:
     repository.repro()
-    commit(repository)
+    repository.commit()
     variants = {
         "wide": "labels.background_score=0.3",
         "fast": "decoder.lr=0.02",

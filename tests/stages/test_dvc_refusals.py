@@ -15,8 +15,7 @@ PLUGIN = REPOSITORY / ".dvc/hydra_plugins/refusal.py"
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made = Repository(tmp_path_factory.mktemp("refusals"))
-    made.call("git", "add", ".")
-    made.call("git", "commit", "--quiet", "--message", "all")
+    made.commit()
     return made
 
 

@@ -18,11 +18,6 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
 
 
-def commit(repository: Repository) -> None:
-    repository.call("git", "add", ".")
-    repository.call("git", "commit", "--quiet", "-m", "all")
-
-
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of an S3 server on this machine, with the bucket `store`."""
@@ -50,7 +45,7 @@ def test_a_clone_that_pulled_from_s3_reruns_nothing(
     repository.call("dvc", "repro", "prepare")
     repository.call("dvc", "remote", "add", "--default", "s3", "s3://store/weaktr")
     repository.call("dvc", "remote", "modify", "s3", "endpointurl", s3)
-    commit(repository)
+    repository.commit()
     assert "pushed" in repository.call("dvc", "push")
     clone = repository.clone(tmp_path / "clone")
     assert "fetched" in clone.call("dvc", "pull", "prepare")

@@ -18,18 +18,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository = Repository(folder)
     repository.call("dvc", "remote", "add", "--default", "store", str(folder.parent / "remote"))
     repository.repro()
-    commit(repository, "first")
+    repository.commit("first")
     repository.change("decoder", "lr", 0.02)
     assert repository.repro() == ["train_decoder", "evaluate", "report"]
-    commit(repository, "second")
+    repository.commit("second")
     repository.call("dvc", "push", "--all-commits")
     return repository
-
-
-def commit(repository: Repository, message: str) -> None:
-    repository.call("git", "add", ".")
-    repository.call("git", "commit", "--quiet", "-m", message)
-    assert repository.call("git", "status", "--short") == ""
 
 
 @pytest.mark.slow

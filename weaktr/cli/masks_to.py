@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weaktr.cli.options import LabelFormat
 from weaktr.errors import UserError
+from weaktr.labelling.format_names import FormatName
 
 if TYPE_CHECKING:
     from weaktr.labelling.find_images import Found
@@ -33,7 +33,7 @@ def masks_to(
             show_default=False,
         ),
     ],
-    format: Annotated[LabelFormat, typer.Option(help="What to write.", show_default=False)],
+    format: Annotated[FormatName, typer.Option(help="What to write.", show_default=False)],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A new folder.", show_default=False)
     ],

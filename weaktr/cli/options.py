@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -14,5 +14,3 @@ Model = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-LabelFormat = Literal["coco", "yolo", "labelstudio", "cvat", "palette"]
-"""What `weaktr.labelling.write` can write."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weaktr.cli.options import Device, LabelFormat, Model
+from weaktr.cli.options import Device, Model
 from weaktr.errors import UserError
+from weaktr.labelling.format_names import FormatName
 
 if TYPE_CHECKING:
     from weaktr.predict.run import Outcome
@@ -54,7 +55,7 @@ def predict(
         ),
     ] = None,
     format: Annotated[
-        LabelFormat | None,
+        FormatName | None,
         typer.Option(
             help="Also write the masks for a labelling tool; `weaktr masks-to` has more options.",
             show_default=False,
@@ -132,7 +133,7 @@ def predict(
     raise typer.Exit(1 if outcome.skipped else 0)
 
 
-def _write_for_tool(output: Path, format: LabelFormat) -> None:
+def _write_for_tool(output: Path, format: FormatName) -> None:
     """Writes the predictions as `weaktr masks-to` does by default."""
     from weaktr.cli.masks_to import said
     from weaktr.labelling.find_images import find_labelled_images

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weaktr.cli.masks_to import refuse_existing
-from weaktr.cli.options import Device, LabelFormat, Model
+from weaktr.cli.options import Device, Model
 from weaktr.errors import UserError
+from weaktr.labelling.format_names import FormatName
 
 if TYPE_CHECKING:
     from weaktr.data.manifest import Manifest
@@ -24,7 +25,7 @@ def review(
         int, typer.Option(min=1, max=1000, help="Labels to show and to give to the tool.")
     ] = 50,
     format: Annotated[
-        LabelFormat, typer.Option(help="Labelling tool that the labels are written for.")
+        FormatName, typer.Option(help="Labelling tool that the labels are written for.")
     ] = "labelstudio",
     image_prefix: Annotated[
         str,

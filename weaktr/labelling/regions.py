@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from weaktr.data.readers.coco_shapes import run_lengths
 from weaktr.labelling.polygons import Polygon, part_polygons
 from weaktr.labels import VOID, Pixels
 
@@ -45,10 +46,8 @@ class Region:
 
     def runs(self) -> dict[str, Any]:
         """COCO's compressed run-length code, as JSON holds it."""
-        from pycocotools import mask as coco_mask
-
-        code = coco_mask.encode(np.asfortranarray(self.mask.astype(np.uint8)))
-        return {"size": list(self.mask.shape), "counts": code["counts"].decode("ascii")}
+        code = run_lengths(self.mask)
+        return {**code, "counts": code["counts"].decode("ascii")}
 
     def polygons(self) -> list[Polygon]:
         """One polygon for each connected part; see `weaktr.labelling.polygons`."""

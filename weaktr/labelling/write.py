@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,10 @@ from weaktr.data.readers.find_files import without_suffix
 from weaktr.errors import UserError
 from weaktr.files import replace_dir
 from weaktr.labelling import coco, cvat, labelstudio, palette, yolo
+from weaktr.labelling.format_names import FormatName
 from weaktr.labelling.labelled_image import Annotated, LabelledImage, Style
 from weaktr.labelling.regions import Left, find_regions
 from weaktr.labels import VOID
-
-FormatName = Literal["coco", "yolo", "labelstudio", "cvat", "palette"]
 
 
 class Format(NamedTuple):

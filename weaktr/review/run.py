@@ -10,8 +10,9 @@ from pathlib import Path
 from weaktr.data.manifest import Manifest, Record
 from weaktr.files import replace_dir, write_text
 from weaktr.labelling.find_images import find_labelled_images
+from weaktr.labelling.format_names import FormatName
 from weaktr.labelling.labelled_image import Style
-from weaktr.labelling.write import FormatName, write_labels
+from weaktr.labelling.write import write_labels
 from weaktr.models.segmenter import Segmenter
 from weaktr.review.compare import compare
 from weaktr.review.doubt import Ranked, doubt_of, ranked

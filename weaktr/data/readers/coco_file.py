@@ -57,7 +57,6 @@ class CocoFile:
         images: In the order of their ids.
         of_image: Image id -> its annotations, in the file's order; every image has a list.
         repaired: What was understood although it is not as COCO has it -> how often.
-        lists_annotations: Whether it has a list of annotations at all.
     """
 
     path: Path
@@ -65,7 +64,6 @@ class CocoFile:
     images: list[CocoImage] = field(default_factory=list)
     of_image: dict[Id, list[CocoAnnotation]] = field(default_factory=dict)
     repaired: Counter[str] = field(default_factory=Counter)
-    lists_annotations: bool = True
 
     @property
     def annotations(self) -> int:
@@ -91,7 +89,7 @@ def load_coco(path: Path) -> CocoFile:
         raise UserError(f"{path} is not a COCO annotation file; fetch it again.")
     if not content.get("categories") or not content.get("images"):
         raise UserError(f"{path} has no categories or no images; fetch it again.")
-    found = CocoFile(path, lists_annotations=content.get("annotations") is not None)
+    found = CocoFile(path)
     _add_categories(found, _entries(path, content, "categories"))
     _add_images(found, _entries(path, content, "images"))
     _add_annotations(found, _entries(path, content, "annotations"))
@@ -110,9 +108,7 @@ def _add_categories(found: CocoFile, entries: list[dict[str, Any]]) -> None:
     for place, entry in enumerate(entries, start=1):
         here = _name("category", entry, place)
         number = _id(found, entry, "id", here)
-        name = entry.get("name")
-        if not isinstance(name, str) or not name.strip():
-            raise _wrong(found.path, here, "has no name", entry.get("name"))
+        name = _text(found, entry, "name", here)
         if number in names:
             raise UserError(
                 f"{found.path}: the categories {names[number]!r} and {name!r} share the id "
@@ -122,14 +118,20 @@ def _add_categories(found: CocoFile, entries: list[dict[str, Any]]) -> None:
     found.categories = {number: names[number] for number in sorted(names, key=_order)}
 
 
+def _text(found: CocoFile, entry: dict[str, Any], key: str, here: str) -> str:
+    """The name of a category or an image."""
+    text = entry.get(key)
+    if not isinstance(text, str) or not text.strip():
+        raise _wrong(found.path, here, f"has no `{key}`", text)
+    return text
+
+
 def _add_images(found: CocoFile, entries: list[dict[str, Any]]) -> None:
     images: dict[Id, CocoImage] = {}
     for place, entry in enumerate(entries, start=1):
         here = _name("image", entry, place)
         number = _id(found, entry, "id", here)
-        name = entry.get("file_name")
-        if not isinstance(name, str) or not name.strip():
-            raise _wrong(found.path, here, "has no `file_name`", name)
+        name = _text(found, entry, "file_name", here)
         width = _pixels(found, entry, "width", here)
         height = _pixels(found, entry, "height", here)
         if number in images:

@@ -22,6 +22,14 @@ _BEYOND = 0.05
 """Longer sides of the image that a corner may lie outside without a word."""
 
 
+def run_lengths(pixels: npt.NDArray[np.bool_] | Pixels) -> RunLengths:
+    """COCO's compressed run-length code of a mask `[H, W]`."""
+    from pycocotools import mask as coco_mask
+
+    code = coco_mask.encode(np.asfortranarray(pixels.astype(np.uint8)))
+    return {"size": list(pixels.shape), "counts": code["counts"]}
+
+
 @dataclass(frozen=True, slots=True)
 class PaintedMask:
     """A mask that is still a list of shapes.

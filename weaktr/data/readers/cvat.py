@@ -13,12 +13,13 @@ import numpy as np
 
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.readers.coco_file import some
-from weaktr.data.readers.coco_shapes import Shape
+from weaktr.data.readers.coco_shapes import Shape, run_lengths
 from weaktr.data.readers.find_files import FileFinder, existing_folder
 from weaktr.data.readers.listing import Listing, Problem
 from weaktr.data.readers.tool_export import (
     MarkedImage,
     add_file,
+    by_kind,
     clean_label,
     listing_of,
     polygon,
@@ -78,8 +79,7 @@ def read_cvat(params: DatasetParams) -> Listing:
             f"{len(export.unmarked)} ({some(export.unmarked)})."
         )
     if export.other:
-        listed = ", ".join(f"{kind} {number}" for kind, number in sorted(export.other.items()))
-        notes.append(f"Elements of {path.name} that were passed over: {listed}.")
+        notes.append(f"Elements of {path.name} that were passed over: {by_kind(export.other)}.")
     return listing_of(
         export.images,
         params,
@@ -204,8 +204,6 @@ def _corners(attributes: Mapping[str, str]) -> list[float]:
 
 def _mask(attributes: Mapping[str, str], size: tuple[int, int]) -> Shape | None:
     """A mask: lengths of runs in its box, row by row, first those of pixels outside."""
-    from pycocotools import mask as coco_mask
-
     width, height = size
     try:
         runs = [int(run) for run in attributes["rle"].split(",")]
@@ -220,7 +218,4 @@ def _mask(attributes: Mapping[str, str], size: tuple[int, int]) -> Shape | None:
         ) from None
     pixels = np.zeros((height, width), np.uint8)
     pixels[top : top + h, left : left + w] = np.repeat(np.arange(len(runs)) % 2, runs).reshape(h, w)
-    if not pixels.any():
-        return None
-    code = coco_mask.encode(np.asfortranarray(pixels))
-    return {"size": [height, width], "counts": code["counts"]}
+    return run_lengths(pixels) if pixels.any() else None

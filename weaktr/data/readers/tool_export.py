@@ -1,5 +1,6 @@
 """What exports of labelling tools have in common: tags and regions of images, as a listing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -116,6 +117,11 @@ def polygon(
     if remarks:
         cut.append(name)
     return shape
+
+
+def by_kind(counts: Counter[str]) -> str:
+    """`ellipse 2, video 1`: what was passed over."""
+    return ", ".join(f"{kind} {number}" for kind, number in sorted(counts.items()))
 
 
 def say_cut(source: str, cut: Sequence[str], problems: list[Problem]) -> None:
