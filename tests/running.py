@@ -26,7 +26,7 @@ class Running:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_hear_all_signals,
+                preexec_fn=_hear_ctrl_c,
             )
 
     @property
@@ -51,10 +51,9 @@ class Running:
         return self.process.wait(DEADLINE), self.output
 
 
-def _hear_all_signals() -> None:
+def _hear_ctrl_c() -> None:
     """A suite started in the background ignores Ctrl-C, and so would all that it starts."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environment(**more: str) -> dict[str, str]:
