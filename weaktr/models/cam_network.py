@@ -72,6 +72,24 @@ class CAMMaps(NamedTuple):
         )
 
 
+class CAMLayers(NamedTuple):
+    """Every layer's heads of a batch, for those who look at single ones.
+
+    Attributes:
+        coarse: `[B, C, h, w]`: the conv head's maps after ReLU.
+        head_weights: `[B, L, H]`.
+        queries: L tensors `[B, H, N, d]`, detached.
+        keys: L tensors `[B, H, N, d]`, detached.
+        class_logits: `[B, C]`: the logits of the class tokens.
+    """
+
+    coarse: Tensor
+    head_weights: Tensor
+    queries: list[Tensor]
+    keys: list[Tensor]
+    class_logits: Tensor
+
+
 class CAMNetwork(Network):
     """A plain ViT with one class token per class, a conv head, and fused attention maps.
 
@@ -203,6 +221,25 @@ class CAMNetwork(Network):
         Args:
             x: `[B, 3, H, W]` normalised images.
         """
+        seen = self.layers(x)
+        with torch.autocast(x.device.type, enabled=False):
+            cross, affinity = fuse_attention(
+                seen.head_weights, seen.queries, seen.keys, self.layout
+            )
+        return CAMMaps(
+            coarse=seen.coarse,
+            cross=cross[:, : self.num_classes].unflatten(2, seen.coarse.shape[2:]),
+            affinity=affinity,
+            head_weights=seen.head_weights.mT.flatten(1),
+            class_logits=seen.class_logits,
+        )
+
+    def layers(self, x: Tensor) -> CAMLayers:
+        """What `maps` is made of, before the heads are fused.
+
+        Args:
+            x: `[B, 3, H, W]` normalised images.
+        """
         tokens, ropes, grid = self.backbone.embed(x)
         pooled, queries, keys = [], [], []
         for index, rope in enumerate(ropes):
@@ -214,15 +251,7 @@ class CAMNetwork(Network):
         coarse = self._coarse(split).detach().relu()
         with torch.autocast(x.device.type, enabled=False):
             weights = self._head_weights(pooled)
-            cross, affinity = fuse_attention(weights, queries, keys, self.layout)
-        cross = cross[:, : self.num_classes].unflatten(2, grid)
-        return CAMMaps(
-            coarse=coarse,
-            cross=cross,
-            affinity=affinity,
-            head_weights=weights.mT.flatten(1),
-            class_logits=self._class_logits(split),
-        )
+        return CAMLayers(coarse, weights, queries, keys, self._class_logits(split))
 
     def _class_logits(self, tokens: Tokens) -> Tensor:
         return tokens.classes[:, : self.num_classes].mean(dim=-1)
