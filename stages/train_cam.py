@@ -48,7 +48,7 @@ def run(context: Context) -> Result | None:
             lambda logits, targets: cam_losses(logits, targets).named(),
             cam_optimizer(model, params),
             lambda steps: cam_schedule(params, steps),
-            training_settings(context, params, epochs=epochs),
+            training_settings(context, params, "cam", epochs=epochs),
             checkpoint=checkpoint,
             stop=context.stop,
             score=selection_score(params, manifest, PREPARED),

@@ -145,7 +145,7 @@ def train_round(
         lambda logits, target: {"loss": criterion(logits, target)},
         decoder_optimizer(model, params),
         lambda steps: decoder_schedule(params, steps),
-        training_settings(context, params, epochs=params.epochs),
+        training_settings(context, params, "decoder", epochs=params.epochs),
         checkpoint=checkpoint,
         stop=context.stop,
         on_epoch=lambda epoch, values: context.log_epoch(counted_on(values), all_epochs),

@@ -106,9 +106,12 @@ def test_confusion_is_counted_there() -> None:
     np.testing.assert_array_equal(here.matrix(), there.matrix())
 
 
-def test_the_pipeline_runs_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["auto", "tf32", "bfloat16", "float16"])
+def test_the_pipeline_runs_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    params = tiny_params(cam__precision="bfloat16", decoder__precision="bfloat16")
+    params = tiny_params(cam__precision=precision, decoder__precision=precision)
     write_params(tmp_path, params)
     run_stages(params, device="cuda")
     metrics = json.loads(Path("reports/evaluate/details.json").read_text())

@@ -13,8 +13,9 @@ from stages.common.stage import Context
 from weaktr.config.backbone import BackboneParams
 from weaktr.errors import UserError
 from weaktr.files import digest_files, digest_value, replace_file
+from weaktr.precision import choose_precision
 from weaktr.training.checkpoint import Checkpoint
-from weaktr.training.loop import TrainingSettings
+from weaktr.training.settings import TrainingSettings
 
 if TYPE_CHECKING:  # Else either trainer would depend on the other's section.
     from weaktr.config.cam import CamParams
@@ -51,15 +52,26 @@ def tracked_weights(backbone: BackboneParams, section: str) -> list[Path]:
 
 
 def training_settings(
-    context: Context, params: "CamParams | DecoderParams", *, epochs: int
+    context: Context, params: "CamParams | DecoderParams", section: str, *, epochs: int
 ) -> TrainingSettings:
-    """The settings that a trainer's section and `runtime` make."""
+    """The settings that a trainer's section and `runtime` make on the device at hand.
+
+    Args:
+        context: Of the stage; is told what the precision comes to, if that is not what was asked.
+        params: The trainer's section.
+        section: Its name.
+        epochs: Passes over the data set.
+    """
+    name = f"{section}.precision"
+    precision = choose_precision(params.precision, context.device, given_as=name)
+    if precision != params.precision:
+        context.say(f"{name}: {params.precision} is {precision} on this device ({context.device})")
     return TrainingSettings(
         epochs=epochs,
         batch_size=params.batch_size,
         accumulate=params.accumulate,
         seed=context.params.seed,
-        precision=params.precision,
+        precision=precision,
         compile=params.compile,
         workers=context.params.runtime.workers,
     )

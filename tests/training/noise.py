@@ -11,9 +11,10 @@ from torch.utils.data import Dataset
 
 from weaktr.stopping import Stop
 from weaktr.training.checkpoint import Checkpoint
-from weaktr.training.loop import TrainingSettings, train
+from weaktr.training.loop import train
 from weaktr.training.sampling import sample_seed
 from weaktr.training.schedules import CosineSchedule
+from weaktr.training.settings import TrainingSettings
 
 
 class Noise(Dataset[tuple[Tensor, Tensor]]):

@@ -13,9 +13,10 @@ from tests.training.noise import Noise, checkpoint_in
 from weaktr import distributed
 from weaktr.errors import UserError
 from weaktr.training.clipped_cross_entropy import ClippedCrossEntropy
-from weaktr.training.loop import TrainingSettings, train
+from weaktr.training.loop import train
 from weaktr.training.sampling import sample_seed
 from weaktr.training.schedules import CosineSchedule
+from weaktr.training.settings import TrainingSettings
 from weaktr.training.tag_losses import cam_losses
 
 CLASSES, SIDE = 4, 10

@@ -9,10 +9,11 @@ from torch import nn
 from tests.training.noise import Noise, checkpoint_in, network, run, same
 from weaktr.errors import UserError
 from weaktr.stopping import Stop, Stopped
-from weaktr.training.loop import TrainingSettings, train
+from weaktr.training.loop import train
 from weaktr.training.loss_watch import LossWatch
 from weaktr.training.sampling import EpochSampler
 from weaktr.training.schedules import CosineSchedule
+from weaktr.training.settings import TrainingSettings
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -218,7 +219,8 @@ def test_a_score_that_is_not_finite_is_refused() -> None:
 
 
 def test_a_device_that_is_asked_seldom_keeps_the_first_bad_step() -> None:
-    watch = LossWatch(every=50, describe=lambda step: f"step {step}")
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    watch = LossWatch(every=50, describe=lambda step: f"step {step}", scaler=scaler)
     for step, value in enumerate([1.0, 2.0, float("inf"), float("nan"), 1.0], start=1):
         watch.see(step, torch.tensor(value))
     with pytest.raises(UserError, match="any more: step 3; lower"):
@@ -232,7 +234,8 @@ def test_workers_do_not_change_the_result() -> None:
     assert same(alone, helped)
 
 
-def test_bfloat16_trains() -> None:
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_16_bits_train(precision: str) -> None:
     model = network()
-    history = run(model, precision="bfloat16")
+    history = run(model, precision=precision)
     assert history[-1]["loss"] < history[0]["loss"]

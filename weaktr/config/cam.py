@@ -76,7 +76,9 @@ class CamParams(Section):
     schedule: Literal["cosine", "cosine_published"] = "cosine"
     """`cosine_published`: one rate per epoch, one epoch late, as the published code steps it."""
     precision: Precision = "float32"
-    """Of the forward pass; `bfloat16` is autocast, for hardware that has it."""
+    """Of forward and backward pass. `bfloat16`, `float16`: autocast, float16 with loss scaling.
+    `tf32`: float32 whose products a GPU rounds, where it can. `auto`: bfloat16 on a GPU that has
+    it, else float32. On a CPU, `tf32` and `float16` are float32."""
     compile: Flag = False
     """Run the network through torch.compile: slow to start, faster afterwards on a GPU."""
     select: Literal["last", "map", "seed_miou"] = "last"

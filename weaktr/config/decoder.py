@@ -103,7 +103,9 @@ class DecoderParams(Section):
     schedule: Literal["poly", "poly_published"] = "poly"
     """`poly_published`: step 0 ignores the warm-up, as in the published code."""
     precision: Precision = "float32"
-    """Of the forward pass; `bfloat16` is autocast, for hardware that has it."""
+    """Of forward and backward pass. `bfloat16`, `float16`: autocast, float16 with loss scaling.
+    `tf32`: float32 whose products a GPU rounds, where it can. `auto`: bfloat16 on a GPU that has
+    it, else float32. On a CPU, `tf32` and `float16` are float32."""
     compile: Flag = False
     """Run the network through torch.compile: slow to start, faster afterwards on a GPU."""
     rounds: Annotated[int, Field(ge=1, le=5, strict=True)] = 1

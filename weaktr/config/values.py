@@ -31,7 +31,8 @@ MAX_MEGAPIXELS = 160.0
 """Of an image file, unless a larger number is asked for: above the largest cameras (151) and
 tiles of 12,000 x 12,000, under what a file of a few kilobytes may unfold to."""
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+"""`auto`: bfloat16 on a GPU that has it, else float32. See `weaktr.precision`."""
 
 
 class Section(BaseModel):

@@ -106,7 +106,7 @@ def require_finite(model: nn.Module) -> None:
         name = named[int(finite.int().argmin())][0]
         raise UserError(
             f"the weights are no finite numbers any more ({name}), and were not saved; lower the "
-            "learning rate or use float32 precision."
+            "learning rate or use bfloat16 or float32 precision."
         )
 
 

@@ -32,6 +32,7 @@ class Progress:
         history: Curves of the complete epochs.
         best_score: Highest score of an epoch.
         best_weights: The weights that had it.
+        scaling: State of the loss scaling where training is in float16.
     """
 
     epoch: int = 0
@@ -40,6 +41,7 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     best_score: float = -math.inf
     best_weights: dict[str, Tensor] | None = None
+    scaling: dict[str, Any] = field(default_factory=dict)
 
     def keep_if_best(self, score: float, model: nn.Module) -> None:
         """Copies the weights if their score is higher than any before."""

@@ -1,10 +1,8 @@
 """The one training loop, for the CAM network and for the segmenter."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -18,48 +16,24 @@ from weaktr.distributed import (
     from_first,
     is_first,
     rank,
-    sum_gradients,
     wait_for_all,
     world_size,
 )
 from weaktr.errors import UserError
+from weaktr.precision import autocast, float32_products
 from weaktr.progress import track
 from weaktr.stopping import Stop, Stopped
 from weaktr.training.checkpoint import Checkpoint, Progress
 from weaktr.training.loss_watch import LossWatch
 from weaktr.training.sampling import EpochSampler, sample_seed, training_loader
 from weaktr.training.schedules import Schedule
-
-Batch = tuple[Tensor, Tensor]
-Losses = Mapping[str, Tensor]
+from weaktr.training.settings import TrainingSettings
+from weaktr.training.steps import Batch, Losses, train_epoch
 
 LOOK_EVERY = 50
 """Steps after which a GPU is asked whether all losses were finite."""
 NAMED = 8
 """Samples of a step that a message names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """How to train, whatever the network.
-
-    Args:
-        epochs: Passes over the data set.
-        batch_size: Samples per forward pass, of all processes together.
-        accumulate: Forward passes per optimiser step; their mean loss is minimised.
-        seed: The run's seed.
-        precision: `float32`, or `bfloat16` for autocast.
-        compile: Whether to use `torch.compile`.
-        workers: Loader processes, none of which changes a result; 0 loads in this one.
-    """
-
-    epochs: int
-    batch_size: int
-    accumulate: int = 1
-    seed: int = 0
-    precision: str = "float32"
-    compile: bool = False
-    workers: int = 0
 
 
 def train(
@@ -130,11 +104,13 @@ def train(
     if checkpoint is not None and (progress.epoch or progress.step):
         checkpoint.say(f"{checkpoint.name} goes on after {_reached(progress, steps, settings)}")
     forward = torch.compile(model) if settings.compile else model
-    half = settings.precision == "bfloat16"
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+    if progress.scaling:
+        scaler.load_state_dict(progress.scaling)
 
     def batch_loss(batch: Batch, network: Callable[[Tensor], Any] = forward) -> Losses:
         inputs, targets = (x.to(device, non_blocking=True) for x in batch)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        with autocast(settings.precision, device):
             output = network(inputs)
         return loss(output, targets)
 
@@ -147,12 +123,15 @@ def train(
             f"samples {', '.join(names[:NAMED])}{more}"
         )
 
-    watch = LossWatch(every=1 if device.type == "cpu" else LOOK_EVERY, describe=describe)
+    watch = LossWatch(
+        every=1 if device.type == "cpu" else LOOK_EVERY, describe=describe, scaler=scaler
+    )
 
     def save(*, is_complete: bool = False) -> None:
         watch.check()
         stop.wants_save = False
         if checkpoint is not None and is_first():
+            progress.scaling = scaler.state_dict()
             checkpoint.save(model, None if is_complete else optimizer, progress)
 
     @contextmanager
@@ -191,6 +170,7 @@ def train(
             accumulate=accumulate,
             sums=progress.sums,
             watch=watch,
+            scaler=scaler,
             whole_step=whole_step,
         )
         watch.check()
@@ -208,8 +188,10 @@ def train(
             save(is_complete=True)
         on_epoch(epoch + 1, progress.history[-1])
 
-    together = stop.held() if world_size() > 1 else nullcontext()  # else one would leave alone
-    with together:
+    with ExitStack() as whole:
+        whole.enter_context(float32_products(settings.precision, device))
+        if world_size() > 1:  # else one would leave alone
+            whole.enter_context(stop.held())
         try:
             for epoch in range(progress.epoch, settings.epochs):
                 one_epoch(epoch)
@@ -226,47 +208,6 @@ def train(
         model.load_state_dict(progress.best_weights)
     model.eval()
     return progress.history
-
-
-def train_epoch(
-    batches: Iterable[Batch],
-    batch_loss: Callable[[Batch], Losses],
-    optimizer: torch.optim.Optimizer,
-    rates: Schedule,
-    *,
-    steps: range,
-    accumulate: int,
-    sums: dict[str, Tensor],
-    watch: LossWatch,
-    whole_step: Callable[[int], AbstractContextManager[None]],
-) -> None:
-    """Takes the optimiser steps of one epoch.
-
-    Args:
-        batches: At least `accumulate` for every step; what is left over makes no step.
-        batch_loss: From a batch to its named losses; the mean of `loss` is minimised.
-        optimizer: Takes the steps.
-        rates: Gives every step's learning rate.
-        steps: Numbers of the steps, counted from the beginning of the training.
-        accumulate: Batches per step.
-        sums: The losses are added to these, on the device: reading them would wait for it.
-        watch: Sees the sum of `loss`.
-        whole_step: Around each step; given its number.
-    """
-    stream = iter(batches)
-    for step in steps:
-        with whole_step(step):
-            for group in optimizer.param_groups:
-                group["lr"] = rates.lr_at(step, group.get("lr_scale", 1.0))
-            optimizer.zero_grad(set_to_none=True)
-            for batch in islice(stream, accumulate):
-                losses = batch_loss(batch)
-                (losses["loss"] / accumulate).backward()
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + all_sum(value.detach().float())
-            watch.see(step, sums["loss"])
-            sum_gradients(p for group in optimizer.param_groups for p in group["params"])
-            optimizer.step()
 
 
 def _refuse_empty_shares(batch_size: int, samples: int) -> None:
@@ -298,8 +239,8 @@ def _begin_together(model: nn.Module, progress: Progress) -> None:
 def _require_finite(value: float, what: str) -> None:
     if not math.isfinite(value):
         raise UserError(
-            f"{what} is {value}, no finite number; lower the learning rate or use float32 "
-            "precision. Checkpoints stay as they were before."
+            f"{what} is {value}, no finite number; lower the learning rate or use bfloat16 "
+            "or float32 precision. Checkpoints stay as they were before."
         )
 
 
