@@ -59,14 +59,17 @@ def test_maps(case: GoldenCase) -> None:
     case.check("cams_transcam", maps.cross)
     case.check("patch_attn", maps.affinity[None])
     case.check("cls_token_pred", maps.class_logits)
-    fine = (maps.affinity @ maps.fused.flatten(2).mT).mean(dim=1)
-    case.check("fine_cam_pred", fine)
+    case.check("fine_cam_pred", (maps.affinity @ maps.fused.flatten(2).mT).mean(dim=1))
+    case.check("fine_cam_pred", maps.fine.mean(dim=(2, 3)))
 
 
-def test_maps_give_the_fusion_the_published_gradient(case: GoldenCase) -> None:
+@pytest.mark.parametrize("whole_map", [True, False])
+def test_maps_give_the_fusion_the_published_gradient(case: GoldenCase, whole_map: bool) -> None:
     network = build(case)
     maps = network.maps(case.tensors["x"])
-    fine = (maps.affinity @ maps.fused.flatten(2).mT).mean(dim=1)
+    fine = maps.fine.mean(dim=(2, 3))
+    if whole_map:
+        fine = (maps.affinity @ maps.fused.flatten(2).mT).mean(dim=1)
     F.multilabel_soft_margin_loss(fine, case.tensors["y"]).backward()
     for name, parameter in network.fusion.named_parameters():
         published = "adaptive_attention_fusion.attn_" + name.replace("feature", "feat")

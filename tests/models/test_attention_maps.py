@@ -1,12 +1,20 @@
 """Streamed sums over attention maps equal those of the whole stack."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from oracles.attention_stack import softmax_maps, stack_fusion
 from weaktr.models import attention_maps
-from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
+from weaktr.models.attention_maps import (
+    FusedAttention,
+    TokenLayout,
+    attention_marginals,
+    fuse_attention,
+)
 
 B, L, H, P, d = 2, 3, 2, 5, 4
 LAYOUTS = [TokenLayout(3, 3), TokenLayout(3, 5), TokenLayout(0, 0)]
@@ -61,6 +69,73 @@ def test_weight_gradient(layout: TokenLayout, chunk: int) -> None:
         loss = (affinity @ affinity).sin().sum() + cross.square().sum()
         gradients.append(torch.autograd.grad(loss, weights)[0])
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [1, d, 2 * d + 1])
+def test_affinity_is_applied_without_its_map(layout: TokenLayout, channels: int) -> None:
+    weights, queries, keys = make(layout)
+    weights.requires_grad_()
+    cam = torch.rand(B, channels, P, dtype=torch.float64, requires_grad=True)
+    attention = FusedAttention(weights, queries, keys, layout)
+    cross, affinity = stacked(weights, queries, keys, layout)
+    torch.testing.assert_close(attention.class_rows(), cross)
+    torch.testing.assert_close(attention.affinity(), affinity)
+    ours, oracle = attention.propagate(cam), cam @ affinity.mT
+    torch.testing.assert_close(ours, oracle)
+    for one, other in zip(
+        torch.autograd.grad(ours.sin().sum() + attention.class_rows().cos().sum(), (weights, cam)),
+        torch.autograd.grad(oracle.sin().sum() + cross.cos().sum(), (weights, cam)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_small_cams_survive_sixteen_bits(dtype: torch.dtype) -> None:
+    layout = LAYOUTS[1]
+    weights, queries, keys = make(layout, torch.float32)
+    queries, keys = ([x.to(dtype) for x in tensors] for tensors in (queries, keys))
+    cam = torch.rand(B, 2, P) * torch.tensor([1e-9, 1.0])[:, None]
+    exact = FusedAttention(
+        weights.double(), [x.double() for x in queries], [x.double() for x in keys], layout
+    ).propagate(cam.double())
+    ours = FusedAttention(weights, queries, keys, layout).propagate(cam)
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours.double(), exact, rtol=0.01, atol=0)
+
+
+class _LargestTensor(TorchDispatchMode):
+    """Notes how many elements the largest tensor has that any operation puts out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for x in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(x, Tensor):
+                self.elements = max(self.elements, x.numel())
+        return result
+
+
+def test_memory_grows_with_the_patches_and_not_with_their_square() -> None:
+    """No operation of inference puts out as many elements as the affinity has."""
+    largest = {}
+    for patches in (500, 1000):
+        layout = TokenLayout(3, 3)
+        generator = torch.Generator().manual_seed(0)
+        queries, keys = (
+            [torch.randn(1, 2, 3 + patches, 16, generator=generator) for _ in range(2)]
+            for _ in range(2)
+        )
+        attention = FusedAttention(torch.rand(1, 2, 2), queries, keys, layout)
+        with torch.inference_mode(), _LargestTensor() as seen:
+            attention.propagate(attention.class_rows())
+        largest[patches] = seen.elements
+        assert seen.elements <= 2 * (3 + patches) * 16
+    assert largest[1000] < 2.01 * largest[500]
 
 
 def test_queries_and_keys_get_no_gradient() -> None:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from tests.known_affinity import KnownAffinity
 from weaktr.config.cam import CamParams
 from weaktr.data.manifest import Manifest, Record, save_masks
 from weaktr.data.masks import write_mask
@@ -43,7 +44,7 @@ class Colours(CAMNetwork):
     def maps(self, x: Tensor) -> CAMMaps:
         self.seen.append(tuple(x.shape))
         coarse = x.flip(-1)
-        affinity = torch.eye(x.shape[3]).flip(0)[None]
+        affinity = KnownAffinity(torch.eye(x.shape[3]).flip(0)[None])
         return CAMMaps(
             coarse, torch.ones_like(x), affinity, torch.ones(1, 1), coarse.mean(dim=(2, 3))
         )

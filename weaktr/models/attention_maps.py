@@ -9,14 +9,19 @@ enter detached, so that only the head weights get a gradient. Two exact forms fo
   `[P, P]` block only its column sums matter, beside its class rows. They do not depend on the
   weights, so that one pass during the forward gives them, and the gradient of a head's weight, the
   inner product of the upstream gradient with that head's map, is an inner product of `C + 1` rows.
-- `fuse_attention` gives the two fused maps in full. It accumulates them layer by layer from
-  queries and keys; its backward makes each layer's maps anew.
+- `FusedAttention` is what inference needs: the class rows, of class queries alone, and the product
+  `affinity @ cam`, which is attention whose values are the CAMs. It takes torch's fused kernel, and
+  no array of P x P elements.
+
+Where somebody looks at the maps themselves, `fuse_attention` gives both in full. It accumulates
+them layer by layer from queries and keys; its backward makes each layer's maps anew.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Elements of attention maps made at a time: small enough to stay in a CPU's cache, and large
@@ -36,8 +41,10 @@ class TokenLayout(NamedTuple):
     prefix: int
 
 
-def _rows(x: Tensor, layout: TokenLayout) -> Tensor:
-    """`[B, H, N, d]` -> `[B, H, C + P, d]`: register tokens ask for nothing."""
+def _rows(x: Tensor, layout: TokenLayout, patches: bool = True) -> Tensor:
+    """`[B, H, N, d]` -> `[B, H, C + P, d]`: register tokens ask for nothing; C without patches."""
+    if not patches:
+        return x[:, :, : layout.classes]
     if layout.classes == layout.prefix:
         return x
     return torch.cat((x[:, :, : layout.classes], x[:, :, layout.prefix :]), dim=2)
@@ -52,7 +59,7 @@ def _maps(query: Tensor, key: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     B, H, n, d = query.shape
     N = key.shape[2]
     budget = CHUNK_ELEMENTS.get(query.device.type, CHUNK_ELEMENTS["cuda"])
-    images = max(1, budget // (H * n * N))
+    images = max(1, budget // (H * max(1, n) * N))
     rows = max(1, min(n, budget // (H * N)))
     dtype = torch.promote_types(query.dtype, torch.float32)
     query = query * d**-0.5
@@ -94,17 +101,20 @@ class _FuseAttention(torch.autograd.Function):
     """The weighted mean over maps, and its gradient by the weights, layer by layer."""
 
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, layout: TokenLayout, *layers: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, weights: Tensor, layout: TokenLayout, patches: bool, *layers: Tensor
+    ) -> Tensor:
         B, L, H = weights.shape
         queries, keys = layers[:L], layers[L:]
         N = keys[0].shape[2]
-        rows_in_all = N - layout.prefix + layout.classes
+        rows_in_all = layout.classes + (N - layout.prefix if patches else 0)
         fused = weights.new_zeros((B, rows_in_all, N))
         for index in range(L):
-            for images, rows, maps in _maps(_rows(queries[index], layout), keys[index]):
+            asking = _rows(queries[index], layout, patches)
+            for images, rows, maps in _maps(asking, keys[index]):
                 weight = weights[images, None, index].to(maps.dtype)
                 fused[images, rows] += (weight @ maps.flatten(2)).view(-1, *maps.shape[2:])
-        ctx.layout = layout
+        ctx.layout, ctx.patches = layout, patches
         ctx.save_for_backward(weights, *layers)
         return fused[..., layout.prefix :] / (L * H)
 
@@ -117,10 +127,11 @@ class _FuseAttention(torch.autograd.Function):
         prefix = ctx.layout.prefix
         inner = torch.zeros_like(weights)
         for index in range(L):
-            for images, rows, maps in _maps(_rows(queries[index], ctx.layout), keys[index]):
+            asking = _rows(queries[index], ctx.layout, ctx.patches)
+            for images, rows, maps in _maps(asking, keys[index]):
                 slope = upstream[images, rows].to(maps.dtype).flatten(1)[..., None]
                 inner[images, index] += (maps[..., prefix:].flatten(2) @ slope)[..., 0]
-        return inner / (L * H), None, *[None] * len(layers)
+        return inner / (L * H), None, None, *[None] * len(layers)
 
 
 def fuse_attention(
@@ -140,5 +151,75 @@ def fuse_attention(
         weights are not normalised, so that rows do not sum to 1.
     """
     detached = [x.detach() for x in (*queries, *keys)]
-    fused = _FuseAttention.apply(weights, layout, *detached)
+    fused = _FuseAttention.apply(weights, layout, True, *detached)
     return fused[:, : layout.classes], fused[:, layout.classes :]
+
+
+class FusedAttention(NamedTuple):
+    """The weighted mean of all heads' attention maps, as what it is made of.
+
+    Attributes:
+        weights: `[B, L, H]`, one per head.
+        queries: L tensors `[B, H, N, d]`.
+        keys: L tensors `[B, H, N, d]`.
+        layout: Of the sequence.
+    """
+
+    weights: Tensor
+    queries: Sequence[Tensor]
+    keys: Sequence[Tensor]
+    layout: TokenLayout
+
+    def class_rows(self) -> Tensor:
+        """The class-to-patch map `[B, C, P]`; differentiable by the weights."""
+        detached = [x.detach() for x in (*self.queries, *self.keys)]
+        return _FuseAttention.apply(self.weights, self.layout, False, *detached)
+
+    def affinity(self) -> Tensor:
+        """The patch-to-patch map `[B, P, P]`, as of `fuse_attention`: to be looked at."""
+        return fuse_attention(self.weights, self.queries, self.keys, self.layout)[1]
+
+    def propagate(self, cam: Tensor) -> Tensor:
+        """`affinity @ cam` in memory that grows with P, not with its square.
+
+        Every head's map times the CAMs is attention whose values are the CAMs at patches and zero
+        at other tokens. They are as many channels wide as queries are, which torch's fused kernels
+        ask for. In 16 bits they are first scaled to at most 1, so that small ones do not vanish.
+
+        Args:
+            cam: `[B, K, P]`, not negative; gradients pass to it and to the weights.
+
+        Returns:
+            `[B, K, P]` in float32 (float64 for float64).
+        """
+        K = cam.shape[1]
+        width, dtype = self.keys[0].shape[3], self.keys[0].dtype
+        scale = None
+        if dtype.itemsize < 4:
+            tiny = torch.finfo(torch.float32).tiny
+            scale = cam.detach().float().amax(dim=2, keepdim=True).clamp(min=tiny)
+            cam = cam / scale
+        with torch.autocast(cam.device.type, enabled=False):
+            parts = [
+                self._propagate_few(cam[:, first : first + width], dtype)
+                for first in range(0, K, width)
+            ]
+        result = torch.cat(parts, dim=1)
+        return result if scale is None else result * scale
+
+    def _propagate_few(self, cam: Tensor, dtype: torch.dtype) -> Tensor:
+        """`propagate` for no more maps than a head has channels."""
+        _, L, H = self.weights.shape
+        K, width = cam.shape[1], self.keys[0].shape[3]
+        values = F.pad(cam.mT, (0, width - K, self.layout.prefix, 0)).to(dtype)
+        values = values[:, None].expand(-1, H, -1, -1)
+        total: Tensor | None = None
+        for index in range(L):
+            query = self.queries[index].detach()[:, :, self.layout.prefix :]
+            key = self.keys[index].detach()
+            heads = F.scaled_dot_product_attention(query, key, values)[..., :K]
+            heads = heads.to(torch.promote_types(dtype, torch.float32))
+            mean = torch.einsum("bh,bhpk->bkp", self.weights[:, index].to(heads.dtype), heads)
+            total = mean if total is None else total + mean
+        assert total is not None  # a backbone has a layer
+        return total / (L * H)

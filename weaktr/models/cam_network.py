@@ -1,6 +1,6 @@
 """The CAM network: class activation maps from image-level tags (WeakTr, section III-B)."""
 
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from weaktr.config.cam import CamParams
 from weaktr.errors import UserError
 from weaktr.models.attention_fusion import AdaptiveAttentionFusion, MeanAttentionFusion
-from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
+from weaktr.models.attention_maps import FusedAttention, TokenLayout, attention_marginals
 from weaktr.models.backbone import Backbone, Tokens, build_backbone
 from weaktr.models.network import Network
 
@@ -28,22 +28,38 @@ class CAMLogits(NamedTuple):
     fine: Tensor
 
 
+class Affinity(Protocol):
+    """Patch-to-patch attention, such as `FusedAttention`, which never makes its map to apply it."""
+
+    def affinity(self) -> Tensor:
+        """The map itself, `[B, P, P]`."""
+
+    def propagate(self, cam: Tensor, /) -> Tensor:
+        """The map times CAMs: `[B, K, P]` to `[B, K, P]`."""
+
+
 class CAMMaps(NamedTuple):
     """Maps of a batch, at patch resolution.
 
     Attributes:
         coarse: `[B, C, h, w]`: the conv head's maps after ReLU.
         cross: `[B, C, h, w]`: the fused class-to-patch attention.
-        affinity: `[B, P, P]`: the fused patch-to-patch attention, row-major patches.
+        attention: The fused patch-to-patch attention.
         head_weights: `[B, H * L]`, index head * L + layer.
         class_logits: `[B, C]`: the logits of the class tokens.
     """
 
     coarse: Tensor
     cross: Tensor
-    affinity: Tensor
+    attention: Affinity
     head_weights: Tensor
     class_logits: Tensor
+
+    @property
+    def affinity(self) -> Tensor:
+        """The fused patch-to-patch attention `[B, P, P]`, row-major patches, made when asked for:
+        for people to look at, as memory grows with the square of P."""
+        return self.attention.affinity()
 
     @property
     def fused(self) -> Tensor:
@@ -57,7 +73,7 @@ class CAMMaps(NamedTuple):
 
     def propagate(self, cam: Tensor) -> Tensor:
         """`affinity @ cam`, `[B, C, h, w]`: patches get the scores of those they attend to."""
-        return (cam.flatten(2) @ self.affinity.mT).view_as(cam)
+        return self.attention.propagate(cam.flatten(2)).view_as(cam)
 
     def of_classes(self, classes: Tensor) -> "CAMMaps":
         """The maps of some classes only.
@@ -222,14 +238,13 @@ class CAMNetwork(Network):
             x: `[B, 3, H, W]` normalised images.
         """
         seen = self.layers(x)
+        attention = FusedAttention(seen.head_weights, seen.queries, seen.keys, self.layout)
         with torch.autocast(x.device.type, enabled=False):
-            cross, affinity = fuse_attention(
-                seen.head_weights, seen.queries, seen.keys, self.layout
-            )
+            cross = attention.class_rows()
         return CAMMaps(
             coarse=seen.coarse,
             cross=cross[:, : self.num_classes].unflatten(2, seen.coarse.shape[2:]),
-            affinity=affinity,
+            attention=attention,
             head_weights=seen.head_weights.mT.flatten(1),
             class_logits=seen.class_logits,
         )
