@@ -45,6 +45,8 @@ def coco(text: bytes, *, keep_crowds: bool = False) -> Reading | None:
     of_image: dict[Any, list[dict[str, Any]]] = {number: [] for number in images}
     for annotation in content.get("annotations") or []:
         number = _value(annotation.get("image_id"))
+        if str(annotation.get("ignore") or 0) not in ("0", "1"):
+            return None
         if number not in images or _value(annotation.get("category_id")) not in names:
             return None
         of_image[number].append(annotation)
@@ -59,7 +61,7 @@ def coco(text: bytes, *, keep_crowds: bool = False) -> Reading | None:
             covered = _covered(annotation.get("segmentation"), size)
             if covered is None:
                 return None
-            crowd = int(annotation.get("iscrowd") or 0)
+            crowd = max(int(annotation.get(key) or 0) for key in ("iscrowd", "ignore"))
             layers.append((1 - crowd, -int(covered.sum()), covered, annotation))
             if not covered.any():
                 mask = None

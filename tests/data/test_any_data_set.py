@@ -110,13 +110,15 @@ def repeat(where: str) -> Callable[[Json, int], None]:
 
 
 RUNS = {"size": [HEIGHT, WIDTH], "counts": [3, 10, WIDTH * HEIGHT - 13]}
-NO_SHAPES: tuple[Any, ...] = (None, ..., [], {}, [[1, 2]])
+NO_SHAPES: tuple[Any, ...] = (None, ..., [], {}, [[1, 2]], [[1, 1, 4, 1, 6, 1]])
 WRONGS: list[Callable[[Json, int], None]] = [
     *(put("annotations", key, str) for key in ("image_id", "category_id", "iscrowd")),
     *(put("annotations", "image_id", value) for value in (99, "x", None, ..., 1.0, True)),
     *(put("annotations", "category_id", value) for value in (6, "7", ..., 5.0, {"a": 1})),
     *(put("annotations", "area", value) for value in (0, None, ..., "3", -1, 1e9)),
     *(put("annotations", "iscrowd", value) for value in (1, None, ..., True, 2)),
+    *(put("annotations", "ignore", value) for value in (1, "1", 0, "x")),
+    *(put("annotations", "bbox", value) for value in ([0, 0, 8, 6], [7, 5, 1, 1], [], "x")),
     *(put("annotations", "id", value) for value in (1, ..., "a")),
     *(put("annotations", "segmentation", value) for value in NO_SHAPES),
     put("annotations", "segmentation", RUNS),

@@ -4,7 +4,6 @@ Semantic masks do not exist there: they are painted from the instances, large on
 small objects on top of large ones stay visible.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,9 @@ from weaktr.config.dataset import DatasetParams
 from weaktr.data.class_words import composed, meaning_of, refuse_no_classes
 from weaktr.data.manifest import check_classes
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
-from weaktr.data.readers.coco_file import CocoAnnotation, CocoFile, CocoImage, Id, load_coco, some
-from weaktr.data.readers.coco_shapes import (
-    PaintedMask,
-    Shape,
-    in_shares,
-    parse_shape,
-    shape_area,
-)
+from weaktr.data.readers.coco_file import CocoAnnotation, CocoFile, CocoImage, Id, load_coco
+from weaktr.data.readers.coco_seen import SeenShapes
+from weaktr.data.readers.coco_shapes import PaintedMask, Shape
 from weaktr.data.readers.find_files import (
     FileFinder,
     existing_folder,
@@ -143,22 +137,14 @@ class _Split:
         file: The file.
         split: Split of the entries.
         values: Category id -> id to paint with.
-        shapeless: Annotations without a shape.
-        wrong: What is wrong with a shape -> the annotations.
-        shares: Annotations whose polygons seem to be in shares of the image.
-        remarks: What was made of a shape -> the annotations.
-        crowds: Annotations with a shape, by whether they are crowds.
+        seen: What is to be said about shapes.
     """
 
     listing: Listing
     file: CocoFile
     split: str
     values: Mapping[Id, int]
-    shapeless: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    shares: list[str] = field(default_factory=list)
-    remarks: dict[str, list[str]] = field(default_factory=dict)
-    crowds: Counter[bool] = field(default_factory=Counter)
+    seen: SeenShapes = field(default_factory=SeenShapes)
 
     def read(self, *, taken: set[str], keep_crowds: bool) -> tuple[list[Entry], dict[str, set[Id]]]:
         """Entries, still without tags, and the category ids that each image's annotations have.
@@ -202,7 +188,10 @@ class _Split:
         if spare := len(finder.files) - len(listed):
             text = f"Images of {folder} that {path.name} does not list: {spare}."
             self.listing.left_out("not-listed", spare, text)
-        self._say(unannotated, maskless, keep_crowds=keep_crowds)
+        self._say(unannotated)
+        self.seen.say(self.listing, path, maskless, keep_crowds=keep_crowds)
+        for what, number in self.file.repaired.items():
+            self.listing.warn("repaired", f"{path}: {what}, {number} times.")
         return entries, tags
 
     def _mask(
@@ -211,23 +200,13 @@ class _Split:
         """The image's mask; `None` where an object's pixels are not known."""
         found: list[tuple[bool, float, Shape, int]] = []
         for annotation in annotations:
-            try:
-                shape, remarks = parse_shape(annotation.segmentation, image.height, image.width)
-            except UserError as error:
-                self.wrong.append(f"{annotation.name} {error}")
+            parsed = self.seen.parse(annotation, image)
+            if parsed is None or parsed.shape is None:
                 continue
-            for remark in remarks:
-                self.remarks.setdefault(remark, []).append(annotation.name)
-            if shape is None:
-                self.shapeless.append(annotation.name)
-                continue
-            if in_shares(shape):
-                self.shares.append(annotation.name)
-            self.crowds[annotation.crowd] += 1
             value = self.values[annotation.category]
             if annotation.crowd and not keep_crowds and 0 < value <= len(self.listing.classes):
                 value = VOID
-            found.append((annotation.crowd, shape_area(shape), shape, value))
+            found.append((annotation.crowd, parsed.area, parsed.shape, value))
         if len(found) < len(annotations):
             return None
         # Crowds lie under everything, then large objects under small ones.
@@ -236,7 +215,7 @@ class _Split:
             image.height, image.width, tuple((shape, value) for *_, shape, value in found)
         )
 
-    def _say(self, unannotated: int, maskless: int, *, keep_crowds: bool) -> None:
+    def _say(self, unannotated: int) -> None:
         path, listing = self.file.path, self.listing
         if unannotated and self.split == "train":
             listing.left_out(
@@ -254,49 +233,3 @@ class _Split:
                 listing.warn("no-annotations", text)
             else:
                 listing.notes.append(text)
-        if self.wrong:
-            listing.error(
-                "bad-shape",
-                f"{path}: {self.wrong[0]}; mend or remove its `segmentation`"
-                + (f" ({len(self.wrong)} such annotations)." if self.wrong[1:] else "."),
-            )
-        if self.shares:
-            # A few may be specks in the corner; a file of them is in other units.
-            most = 2 * len(self.shares) > self.crowds.total()
-            (listing.error if most else listing.warn)(
-                "shares",
-                f"{path} has polygons with all numbers between 0 and 1, as shares of the image, "
-                f"where COCO has pixels: {len(self.shares)} ({some(self.shares)}); multiply them "
-                "by its width and height.",
-            )
-        if self.shapeless:
-            listing.warn(
-                "no-shape",
-                f"{path} has annotations without a usable polygon or run-length code, which give "
-                f"tags but no pixels: {len(self.shapeless)} ({some(self.shapeless)}); {maskless} "
-                "images have no full mask by that and are not measured.",
-                count=len(self.shapeless),
-            )
-        for remark, names in self.remarks.items():
-            listing.warn(
-                "shape-remark",
-                f"{path} has annotations whose shape {remark}: {len(names)} ({some(names)}).",
-            )
-        for what, number in self.file.repaired.items():
-            listing.warn("repaired", f"{path}: {what}, {number} times.")
-        crowds, others = self.crowds[True], self.crowds[False]
-        if keep_crowds or crowds <= others:
-            return
-        text = f"{path} marks {crowds} of {crowds + others} shapes as `iscrowd`"
-        if others:
-            listing.warn(
-                "crowds",
-                f"{text}, whose pixels become void; if a brush tool wrote them, set dataset.crowd: "
-                "keep.",
-            )
-        else:
-            listing.error(
-                "crowds",
-                f"{text}, as brush tools do, so that its masks would be nothing but void; set "
-                "dataset.crowd: keep.",
-            )

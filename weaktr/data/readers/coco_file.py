@@ -4,13 +4,13 @@
 nothing, without a word; therefore the file is read here.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from weaktr.data.readers.json_file import parse_json
 from weaktr.errors import UserError
 
 Id = int | str
@@ -37,14 +37,16 @@ class CocoAnnotation:
     Attributes:
         name: What to call it in messages: `annotation 7`, by its id or, without one, its place.
         category: Id of its category.
-        crowd: Whether its shape covers a group of objects.
+        crowd: Whether its shape covers a group of objects, or is to be ignored.
         segmentation: Its shape as the file has it.
+        bbox: Its box as the file has it.
     """
 
     name: str
     category: Id
     crowd: bool
     segmentation: Any
+    bbox: Any = None
 
 
 @dataclass
@@ -80,11 +82,7 @@ def load_coco(path: Path) -> CocoFile:
         UserError: If it is no such file, an id is there twice, or a reference leads nowhere; with
             the ids of the entries.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid JSON ({reason}); fetch it again.") from None
+    content = parse_json(path.read_bytes(), path, "fetch it again")
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a COCO annotation file; fetch it again.")
     if not content.get("categories") or not content.get("images"):
@@ -161,9 +159,12 @@ def _add_annotations(found: CocoFile, entries: list[dict[str, Any]]) -> None:
         elif category not in found.categories:
             astray["category"].append((here, category))
         else:
-            crowd = _crowd(found, entry, here)
+            crowd = _flag(found, entry, "iscrowd", here)
+            if _flag(found, entry, "ignore", here) and not crowd:
+                found.repaired["`ignore` is set and taken for `iscrowd`"] += 1
+                crowd = True
             found.of_image[image].append(
-                CocoAnnotation(here, category, crowd, entry.get("segmentation"))
+                CocoAnnotation(here, category, crowd, entry.get("segmentation"), entry.get("bbox"))
             )
     for (what, those), where in zip(astray.items(), ("images", "categories"), strict=True):
         if those:
@@ -213,14 +214,14 @@ def _pixels(found: CocoFile, entry: dict[str, Any], key: str, here: str) -> int:
     return int(value)
 
 
-def _crowd(found: CocoFile, entry: dict[str, Any], here: str) -> bool:
-    value = entry.get("iscrowd")
+def _flag(found: CocoFile, entry: dict[str, Any], key: str, here: str) -> bool:
+    value = entry.get(key)
     if value is None or value in (0, 1):
         return bool(value)
     if value in ("0", "1"):
-        found.repaired["`iscrowd` is text and taken for the number"] += 1
+        found.repaired[f"`{key}` is text and taken for the number"] += 1
         return value == "1"
-    raise _wrong(found.path, here, "has an `iscrowd` that is neither 0 nor 1", value)
+    raise _wrong(found.path, here, f"has an `{key}` that is neither 0 nor 1", value)
 
 
 def _wrong(path: Path, here: str, what: str, value: Any) -> UserError:

@@ -1,6 +1,5 @@
 """COCO's shapes, polygons and run-length codes, and masks painted from them."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,9 +12,14 @@ from weaktr.labels import Pixels
 Polygons = tuple[npt.NDArray[np.float64], ...]
 RunLengths = dict[str, Any]
 Shape = Polygons | RunLengths
+Box = tuple[float, float, float, float]
 
 _SHORTEST_POLYGON = 6
 """Numbers: three corners."""
+_SLIVER = 1e-3
+"""Square pixels; a polygon of less may be a line."""
+_LITTLE = 1e-9
+"""What rounding leaves of nothing, as a share."""
 _FARTHEST = 10
 """Longer sides of the image that a corner may lie away; pycocotools crashes far outside."""
 _BEYOND = 0.05
@@ -67,10 +71,21 @@ class PaintedMask:
 
 
 class Parsed(NamedTuple):
-    """A shape that can be painted (`None`: none is given), and what was made of it, in words."""
+    """A shape that can be painted.
+
+    Attributes:
+        shape: The shape; `None`: none is given.
+        remarks: What was made of it, in words.
+        area: In pixels, of polygons by their corners.
+        box: Left, top, right and bottom edge in pixels.
+        is_box: Whether it is one upright rectangle.
+    """
 
     shape: Shape | None
     remarks: tuple[str, ...] = ()
+    area: float = 0.0
+    box: Box = (0.0, 0.0, 0.0, 0.0)
+    is_box: bool = False
 
 
 def parse_shape(segmentation: Any, height: int, width: int) -> Parsed:
@@ -80,8 +95,8 @@ def parse_shape(segmentation: Any, height: int, width: int) -> Parsed:
     say so. Polygons become arrays: a quarter of the memory of lists.
 
     Args:
-        segmentation: As the JSON has it. No shape is: nothing, a point or a line, or what lies
-            wholly outside the image.
+        segmentation: As the JSON has it. No shape is: nothing, points or lines (also polygons of
+            no area), or what lies wholly outside the image.
         height: Of the image, in pixels.
         width: In pixels.
 
@@ -90,7 +105,7 @@ def parse_shape(segmentation: Any, height: int, width: int) -> Parsed:
             sentence, "annotation 7 ...".
     """
     if isinstance(segmentation, dict) and segmentation:
-        return Parsed(_run_lengths(segmentation, height, width))
+        return _run_lengths(segmentation, height, width)
     if segmentation is None or segmentation in ([], {}):
         return Parsed(None)
     if not isinstance(segmentation, list):
@@ -102,21 +117,60 @@ def parse_shape(segmentation: Any, height: int, width: int) -> Parsed:
     if all(isinstance(number, int | float | str) for number in segmentation):
         polygons = [segmentation]
         remarks.append("is a flat list of numbers, taken for one polygon")
-    kept = []
+    kept: list[npt.NDArray[np.float64]] = []
+    edges: list[Box] = []
+    total, lost = 0.0, False
     for polygon in polygons:
         corners, was_text = _corners(polygon, height, width)
         if was_text:
             remarks.append("has numbers as text, taken for the numbers")
-        if len(corners) < _SHORTEST_POLYGON:
+        area = _polygon_area(corners) if len(corners) >= _SHORTEST_POLYGON else 0.0
+        if area < _SLIVER and _is_flat(corners):
+            lost |= len(corners) > 0
             continue
-        low, high = corners.reshape(-1, 2).min(0), corners.reshape(-1, 2).max(0)
-        if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
+        points = corners.reshape(-1, 2)
+        (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+        if right <= 0 or bottom <= 0 or left >= width or top >= height:
+            lost = True
             continue
         beyond = _BEYOND * max(height, width)
-        if min(*low, width - high[0], height - high[1]) < -beyond:
+        if min(left, top, width - right, height - bottom) < -beyond:
             remarks.append("reaches out of its image and is cut at the edge")
         kept.append(corners)
-    return Parsed(tuple(kept) or None, tuple(dict.fromkeys(remarks)))
+        total += area
+        edges.append((left, top, right, bottom))
+    if not kept:
+        return Parsed(None, tuple(dict.fromkeys(remarks)))
+    if lost:
+        remarks.append(
+            "has parts without pixels (points, lines, or outside of the image), which are left out"
+        )
+    lefts, tops, rights, bottoms = zip(*edges, strict=True)
+    box = min(lefts), min(tops), max(rights), max(bottoms)
+    is_box = len(kept) == 1 and _is_rectangle(kept[0])
+    return Parsed(tuple(kept), tuple(dict.fromkeys(remarks)), total, box, is_box)
+
+
+def _is_flat(corners: npt.NDArray[np.float64]) -> bool:
+    """Whether all corners lie on one line (an eight has corners apart, and pixels)."""
+    if len(corners) < _SHORTEST_POLYGON:
+        return True
+    points = corners.reshape(-1, 2)
+    away = points - points[0]
+    along = away[np.abs(away).sum(1).argmax()]
+    across = away @ np.array([-along[1], along[0]])
+    return bool(np.abs(across).max() <= _LITTLE * (along @ along))
+
+
+def _is_rectangle(corners: npt.NDArray[np.float64]) -> bool:
+    """Whether a polygon is an upright rectangle."""
+    if len(corners) not in (8, 10):
+        return False
+    x, y = corners[::2].tolist(), corners[1::2].tolist()
+    if len(x) == 5 and (x[0], y[0]) != (x[4], y[4]):
+        return False
+    turns = all((x[i] == x[i - 1]) != (y[i] == y[i - 1]) for i in range(1, 4))
+    return turns and len(set(x)) == len(set(y)) == 2 and (x[3] == x[0]) != (y[3] == y[0])
 
 
 def in_shares(shape: Shape) -> bool:
@@ -145,8 +199,8 @@ def _corners(polygon: Any, height: int, width: int) -> tuple[npt.NDArray[np.floa
     return corners, values.dtype.kind == "U"
 
 
-def _run_lengths(code: RunLengths, height: int, width: int) -> RunLengths | None:
-    """The code, if it covers an image of that size."""
+def _run_lengths(code: RunLengths, height: int, width: int) -> Parsed:
+    """The code, if it covers an image of that size and has pixels."""
     from pycocotools import mask as coco_mask
 
     size, counts = code.get("size"), code.get("counts")
@@ -170,7 +224,12 @@ def _run_lengths(code: RunLengths, height: int, width: int) -> RunLengths | None
         raise UserError(
             f"has a run-length code of {covered} pixels for an image of {height * width}"
         )
-    return code if shape_area(code) else None
+    packed = coco_mask.frPyObjects(code, height, width) if isinstance(counts, list) else code
+    area = float(coco_mask.area(packed))
+    if not area:
+        return Parsed(None)
+    left, top, box_width, box_height = coco_mask.toBbox(packed).tolist()
+    return Parsed(code, (), area, (left, top, left + box_width, top + box_height))
 
 
 def _covered(counts: Any) -> int:
@@ -201,17 +260,6 @@ def _covered(counts: Any) -> int:
     if (runs < 0).any():
         raise ValueError
     return int(runs.sum())
-
-
-def shape_area(shape: Shape) -> float:
-    """Area in pixels, of polygons by their corners."""
-    from pycocotools import mask as coco_mask
-
-    if not isinstance(shape, dict):
-        return math.fsum(_polygon_area(polygon) for polygon in shape)
-    if isinstance(shape["counts"], list):
-        return float(sum(shape["counts"][1::2]))
-    return float(coco_mask.area(shape))
 
 
 def _polygon_area(corners: npt.NDArray[np.float64]) -> float:

@@ -1,6 +1,5 @@
 """Hugging Face's image folder: `metadata.jsonl` beside the images, in the root or in each split."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import some
 from weaktr.data.readers.find_files import FileFinder, existing_folder, flat_ids, say_passed_over
 from weaktr.data.readers.folder import hold_out
+from weaktr.data.readers.json_file import parse_json
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.splits import split_named
 from weaktr.data.readers.tags import tags_of_cell
@@ -153,12 +153,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"{path} line {number} is not valid JSON ({error}); each line must be one object."
-            ) from None
+        content = parse_json(line, f"{path} line {number}", "each line must be one object")
         if not isinstance(content, dict):
             raise UserError(f"{path} line {number} is no object in braces; mend it.")
         yield number, content

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from weaktr.data.images import IMAGE_SUFFIXES
+from weaktr.data.readers.json_file import parse_json
 from weaktr.errors import UserError
 
 _MIN_OWN = frozenset(
@@ -63,11 +64,7 @@ def read_tasks(path: Path, unlabelled: list[str], notes: list[str]) -> Iterator[
     Raises:
         UserError: If it is no such file, or contradicts itself; in part while tasks are taken.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not valid JSON ({reason}); export it again.") from None
+    content = parse_json(path.read_bytes(), path, "export it again")
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise UserError(
             f"{path} is not an export of Label Studio (JSON or JSON-MIN); export it again."

@@ -113,10 +113,10 @@ def polygon(
         UserError: As `parse_shape`.
     """
     width, height = size
-    shape, remarks = parse_shape([list(corners)], height, width)
-    if remarks:
+    parsed = parse_shape([list(corners)], height, width)
+    if parsed.remarks:
         cut.append(name)
-    return shape
+    return parsed.shape
 
 
 def by_kind(counts: Counter[str]) -> str:
