@@ -24,10 +24,11 @@ import torch
 import yaml
 
 from scripts.measure_results import REPOSITORY, overlaid, run_stage, spread
+from scripts.pages import put_table
 from weaktr.cli.review import read_confidences
 from weaktr.data.manifest import Manifest, load_label_maps, load_masks
 from weaktr.data.masks import read_mask
-from weaktr.files import digest_files, digest_value, read_json, write_json, write_text
+from weaktr.files import digest_files, digest_value, read_json, write_json
 from weaktr.metrics.confusion import ConfusionMatrix
 from weaktr.metrics.scores import mean_iou
 from weaktr.models.saving import load_model
@@ -36,7 +37,6 @@ from weaktr.review.run import Source, rank
 
 COUNTS = (10, 50, 200)
 WAYS = ("ranking", "random")
-BEGIN, END = "<!-- corrected -->\n", "<!-- end of corrected -->\n"
 COPIED = ("data/prepared", "data/pretrained", "data/pseudo-labels", "reports")
 
 
@@ -203,19 +203,6 @@ def table(runs: Mapping[str, Mapping[str, Mapping[str, float]]], counts: Sequenc
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def put_table(page: Path, text: str) -> None:
-    """Writes the table between its marks.
-
-    Raises:
-        ValueError: If the page has no such marks.
-    """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} must hold {BEGIN.strip()} and {END.strip()}.")
-    write_text(page, before + begin + text + end + after)
-
-
 def main() -> None:
     """Measures, adds to docs/corrected.json, and writes the table of docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -229,7 +216,7 @@ def main() -> None:
         seeds=arguments.seeds,
         most=arguments.most,
     )
-    put_table(REPOSITORY / "docs/results.md", table(results["runs"], COUNTS))
+    put_table(REPOSITORY / "docs/results.md", "corrected", table(results["runs"], COUNTS))
 
 
 if __name__ == "__main__":

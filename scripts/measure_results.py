@@ -22,7 +22,8 @@ from typing import Any
 
 import yaml
 
-from weaktr.files import read_json, write_json, write_text
+from scripts.pages import put_table
+from weaktr.files import read_json, write_json
 from weaktr.models.cam_kinds import SEEDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -151,9 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as workplace:
         for seed in arguments.seeds:
             measure_seed(seed, ["tags only", *arguments.variants], Path(workplace))
-    path = REPOSITORY / "docs/results.md"
-    head, marker, _ = path.read_text(encoding="utf-8").partition("<!-- measured -->\n")
-    write_text(path, f"{head}{marker}{tables(read_json(RESULTS))}")
+    put_table(REPOSITORY / "docs/results.md", "measured", tables(read_json(RESULTS)))
 
 
 if __name__ == "__main__":

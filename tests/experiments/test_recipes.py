@@ -23,7 +23,21 @@ def flat_defaults() -> dict[str, Any]:
 
 def test_the_list_is_complete(recipe_folder: Path) -> None:
     names = {recipe.name for recipe in list_recipes()}
-    assert names == {*PUBLISHED, *OVERLAYS, "demo", "own-images", "own-images-quick"}
+    troubles = {name for name in names if name.startswith("trouble-")}
+    assert names - troubles == {*PUBLISHED, *OVERLAYS, "demo", "own-images", "own-images-quick"}
+    assert len(troubles) == 8
+
+
+def test_a_trouble_recipe_differs_from_the_plain_one_in_its_trouble_alone(
+    recipe_folder: Path,
+) -> None:
+    plain = flatten(composed("trouble-none"))
+    for recipe in list_recipes():
+        if recipe.name.startswith("trouble-") and recipe.name != "trouble-none":
+            values = flatten(composed(recipe.name))
+            differ = {key for key in values if values[key] != plain[key]}
+            assert differ
+            assert all(key.startswith("dataset.shapes.trouble.") for key in differ)
 
 
 @pytest.mark.slow

@@ -13,6 +13,33 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+Share = Annotated[Real, Field(ge=0, le=1)]
+Factor = Annotated[Real, Field(gt=0, le=2)]
+
+
+class TroubleParams(Section):
+    """Known troubles of weak supervision, to be switched on one at a time; all off in the demo.
+
+    Context, hues and tags leave places and shapes of a scene as they are.
+    """
+
+    context: Share = 0.0
+    """Share of objects that stand on their class's own scenery, which is background (a train and
+    its rails)."""
+    evidence_size: Factor = 1.0
+    """Size of the part that tells the class, against the demo's; the body keeps its own."""
+    hue_range: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    """How much of the colour circle the classes share out: the less, the more they look alike."""
+    object_size: Factor = 1.0
+    """Size of objects against the demo's; patches keep theirs."""
+    crowd: CountOrZero = 0
+    """Most objects in an image, all of one class; 0: one to three, each of any class."""
+    missing_tags: Share = 0.0
+    """Share of the training images' tags that are left out; an image keeps at least one."""
+    wrong_tags: Share = 0.0
+    """Share of the training images' tags that are replaced by a class that is not there."""
+
+
 class ShapesParams(Section):
     """The generated demo data set (`dataset.kind: shapes`)."""
 
@@ -24,6 +51,7 @@ class ShapesParams(Section):
     """Number of validation images."""
     image_side: Annotated[int, Field(ge=32, le=1024, strict=True)] = 96
     """Side of the square images, in pixels."""
+    trouble: TroubleParams = TroubleParams()
 
 
 class DatasetParams(Section):

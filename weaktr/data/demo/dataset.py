@@ -1,11 +1,13 @@
 """The demo's data set: generated scenes in VOC's layout.
 
 Every image is drawn from (data seed, split, index), so that equal params give equal pixels on any
-machine and with any number of processes. PNG keeps images lossless.
+machine and with any number of processes. PNG keeps images lossless. `troubles` makes the set harder
+in known ways.
 """
 
 import csv
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from PIL import Image
 from weaktr.config.dataset import ShapesParams
 from weaktr.data.demo.patterns import DEMO_PATTERNS
 from weaktr.data.demo.scenes import TEXTURES, Coat, Scene, SceneStyle, draw_scene
+from weaktr.data.demo.troubles import troubled_coats, troubled_style, troubled_tags
 from weaktr.data.masks import write_mask
 from weaktr.data.parallel import end_with_parent
 from weaktr.files import replace_dir
@@ -29,7 +32,7 @@ MOST_CREATURES = 3
 
 
 def draw_shapes_scene(params: ShapesParams, split: str, index: int) -> Scene:
-    """Draws one scene of the demo: one to three creatures of random classes over clutter.
+    """Draws one scene: one to three creatures of random classes over clutter, or a trouble's.
 
     Args:
         params: The `dataset.shapes` section.
@@ -37,9 +40,18 @@ def draw_shapes_scene(params: ShapesParams, split: str, index: int) -> Scene:
         index: Number of the image within its split.
     """
     rng = np.random.default_rng((params.data_seed, SPLITS.index(split), index))
-    count = int(rng.integers(1, MOST_CREATURES + 1))
+    trouble = params.trouble
+    count = int(rng.integers(1, (trouble.crowd or MOST_CREATURES) + 1))
     coats = [_draw_coat(rng) for _ in range(count)]
-    return draw_scene(rng, SceneStyle(side=params.image_side), coats)
+    coats = troubled_coats(_beside(params, split, index, "coats"), coats, trouble, len(CLASSES))
+    style = troubled_style(SceneStyle(side=params.image_side), trouble)
+    return draw_scene(rng, style, coats)
+
+
+def _beside(params: ShapesParams, split: str, index: int, use: str) -> np.random.Generator:
+    """Randomness of an image that is not its scene's, one source per use."""
+    number = 1 + ("coats", "tags").index(use)
+    return np.random.default_rng((params.data_seed, SPLITS.index(split), index, number))
 
 
 def _draw_coat(rng: np.random.Generator) -> Coat:
@@ -90,7 +102,11 @@ def _write_scene(root: Path, params: ShapesParams, job: tuple[str, int]) -> list
     Image.fromarray(scene.image).save(root / "JPEGImages" / f"{name}.png", compress_level=1)
     mask: NDArray[np.uint8] = scene.labels
     write_mask(root / "SegmentationClass" / f"{name}.png", mask)
-    return [CLASSES[index] for index in scene.classes]
+    tags: Sequence[int] = scene.classes
+    if job[0] == "train":
+        rng = _beside(params, *job, "tags")
+        tags = troubled_tags(rng, scene.classes, params.trouble, len(CLASSES))
+    return [CLASSES[index] for index in tags]
 
 
 def _name(split: str, index: int) -> str:

@@ -29,6 +29,7 @@ class SceneStyle:
     Attributes:
         side: Width and height of a scene.
         body_radius: Smallest and largest mean radius of a body.
+        head_size: Factor of the head's radius, which is 0.58 to 0.7 of the body's.
         clutter: Most background blobs, strokes and texture patches of each kind in a scene.
         decoys: Most textured blobs of a creature's size in the background.
         min_visible: Smallest share of a creature that may remain visible behind others.
@@ -37,6 +38,7 @@ class SceneStyle:
 
     side: int = 96
     body_radius: tuple[float, float] = (13.0, 21.0)
+    head_size: float = 1.0
     clutter: int = 5
     decoys: int = 1
     min_visible: float = 0.5
@@ -52,12 +54,27 @@ class Coat:
         pattern: Tile on its head.
         texture: Texture of its body, one of `TEXTURES`.
         hues: Hues of the head's two colours, in turns; the body has the first.
+        scenery: What it stands on, if on anything.
     """
 
     label: int
     pattern: Tile
     texture: str
     hues: tuple[float, float]
+    scenery: "Scenery | None" = None
+
+
+@dataclass(frozen=True)
+class Scenery:
+    """A striped band across the background that passes under a creature.
+
+    Attributes:
+        hue: Of the stripes.
+        angle: Of the band, in radians.
+    """
+
+    hue: float
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -113,6 +130,8 @@ def draw_scene(rng: np.random.Generator, style: SceneStyle, coats: Sequence[Coat
         owner[solid] = len(placed)
         evidence[solid] = False
         evidence |= creature.head > 0.5
+        if coat.scenery is not None:
+            _lay(canvas, coat.scenery, creature, free=owner < 0)
         _paint(rng, style, canvas, creature, coat)
         placed.append((coat.label, creature))
     canvas += rng.normal(0.0, style.noise, canvas.shape).astype(np.float32)
@@ -146,7 +165,7 @@ def _place(
 def _shape_creature(rng: np.random.Generator, style: SceneStyle, pattern: Tile) -> _Creature:
     side = style.side
     radius = rng.uniform(*style.body_radius)
-    head_radius = radius * rng.uniform(0.58, 0.7)
+    head_radius = radius * rng.uniform(0.58, 0.7) * style.head_size
     centre = rng.uniform(0.7 * radius, side - 0.7 * radius, 2)
     for _ in range(20):
         angle = rng.uniform(0, 2 * np.pi)
@@ -187,6 +206,21 @@ def _paint(
     _blend(canvas, body, creature.body)
     _blend(canvas, head, creature.head)
     _blend(canvas, first * rng.uniform(0.15, 0.5), creature.rim)
+
+
+def _lay(
+    canvas: NDArray[np.float32], scenery: Scenery, creature: _Creature, free: NDArray[np.bool_]
+) -> None:
+    """Paints a band through a creature's middle, where no creature is; it draws no chance."""
+    y, x = np.mgrid[: len(canvas), : len(canvas)].astype(np.float32)
+    rows, columns = np.nonzero(creature.solid)
+    y, x = y - rows.mean(), x - columns.mean()
+    across = y * np.cos(scenery.angle) - x * np.sin(scenery.angle)
+    along = x * np.cos(scenery.angle) + y * np.sin(scenery.angle)
+    half_width = 0.25 * np.sqrt(len(rows))
+    sleepers = (np.floor(along / 2.5) % 2)[..., None]
+    colour = _colour(scenery.hue, 0.7, 0.8) * (0.45 + 0.55 * sleepers)
+    _blend(canvas, colour, ((np.abs(across) < half_width) & free).astype(np.float32))
 
 
 def _background(rng: np.random.Generator, style: SceneStyle) -> NDArray[np.float32]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.measure_corrected import BEGIN, END, measure, put_table, table
+from scripts.measure_corrected import measure, table
+from scripts.pages import put_table
 from weaktr.files import read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("workspace")]
@@ -35,6 +36,8 @@ def test_runs_are_added_one_by_one_and_not_repeated(tmp_path: Path) -> None:
     assert f"| 3 | {runs['ranking-3']['0']['miou']:.1f} ± 0.0 (" in text
     assert text.endswith("| 5 | not measured | not measured | not measured | not measured |\n")
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    put_table(page, text)
-    assert page.read_text() == f"before\n{BEGIN}{text}{END}after\n"
+    page.write_text("before\n<!-- corrected -->\nold\n<!-- end of corrected -->\nafter\n")
+    put_table(page, "corrected", text)
+    assert page.read_text() == (
+        f"before\n<!-- corrected -->\n{text}<!-- end of corrected -->\nafter\n"
+    )

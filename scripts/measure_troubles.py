@@ -1,0 +1,145 @@
+"""Which step loses how much under which trouble: collects the experiments of the bench.
+
+    dvc exp run --queue -S '+recipes=trouble-none,trouble-context,...' -S seed=0,1,2
+    dvc queue start
+    python -m scripts.measure_troubles
+
+(docs/evidence.md has the first line in full.) An experiment belongs to a recipe if its params are
+those that the recipe sets. What is found is added to `docs/troubles.json`, and the table and the
+heat map of docs/evidence.md are drawn from that file anew.
+"""
+
+import io
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dvc.api
+from matplotlib.figure import Figure
+
+from scripts.measure_results import REPOSITORY
+from scripts.pages import put_table
+from weaktr.experiments.recipes import list_recipes, recipe_values
+from weaktr.files import read_json, replace_file, write_json
+
+PREFIX, PLAIN = "trouble-", "none"
+STEPS = {
+    "map_val": "tags (val mAP)",
+    "miou_coarse": "coarse CAM",
+    "miou_seed": "fine CAM",
+    "miou_labels": "pseudo-label",
+    "miou_val": "segmenter (val)",
+}
+"""What is compared, by its name in `metrics.json`; mIoU in percent but for the first."""
+NUMBERS = REPOSITORY / "docs/troubles.json"
+PICTURE = REPOSITORY / "docs/images/troubles.png"
+PAGE = REPOSITORY / "docs/evidence.md"
+Numbers = dict[str, dict[str, dict[str, float]]]
+"""By trouble, seed and step."""
+
+
+def collect(experiments: list[dict[str, Any]], recipes: Mapping[str, Mapping[str, Any]]) -> Numbers:
+    """The finished experiments of the bench.
+
+    Args:
+        experiments: As `dvc.api.exp_show` gives them: params and metrics by dotted key.
+        recipes: For each trouble what its recipe sets, by dotted key.
+    """
+    found: Numbers = {}
+    for experiment in experiments:
+        if any(experiment.get(step) in (None, "") for step in STEPS):
+            continue
+        for trouble, values in recipes.items():
+            if all(_same(experiment[key], values[key]) for key in values if key != "seed"):
+                numbers = {step: float(experiment[step]) for step in STEPS}
+                found.setdefault(trouble, {})[str(int(experiment["seed"]))] = numbers
+    return found
+
+
+def _same(given: object, wanted: object) -> bool:
+    """Whether a param is what a recipe says; DVC gives numbers as floats, all else as text."""
+    return given == (wanted if type(wanted) in (int, float) else str(wanted))
+
+
+def bench() -> dict[str, dict[str, Any]]:
+    """For each trouble what its recipe sets."""
+    recipes = list_recipes(REPOSITORY)
+    return {
+        recipe.name.removeprefix(PREFIX): recipe_values(recipe.name, recipes)
+        for recipe in recipes
+        if recipe.name.startswith(PREFIX)
+    }
+
+
+def mean_and_spread(numbers: Numbers, trouble: str, step: str) -> tuple[float, float]:
+    """Over seeds: the mean, and the sample standard deviation (0 of one seed)."""
+    values = [of_seed[step] for of_seed in numbers[trouble].values()]
+    return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def in_order(numbers: Numbers) -> list[str]:
+    """The plain set first, then troubles by what they cost the segmenter."""
+
+    def cost(trouble: str) -> tuple[bool, float]:
+        return trouble != PLAIN, mean_and_spread(numbers, trouble, "miou_val")[0]
+
+    return sorted(numbers, key=cost)
+
+
+def table(numbers: Numbers) -> str:
+    """Markdown: a row per trouble, mean ± deviation over its seeds."""
+    lines = [
+        "| trouble | seeds | " + " | ".join(STEPS.values()) + " |",
+        "|---" * (len(STEPS) + 2) + "|",
+    ]
+    for trouble in in_order(numbers):
+        cells = [
+            "{:.1f} ± {:.1f}".format(*mean_and_spread(numbers, trouble, step)) for step in STEPS
+        ]
+        lines.append(f"| {trouble} | {len(numbers[trouble])} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def draw(numbers: Numbers) -> bytes:
+    """PNG: points that each step loses against the plain set."""
+    rows = [trouble for trouble in in_order(numbers) if trouble != PLAIN]
+    lost = [
+        [
+            mean_and_spread(numbers, trouble, step)[0] - mean_and_spread(numbers, PLAIN, step)[0]
+            for step in STEPS
+        ]
+        for trouble in rows
+    ]
+    figure = Figure(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    reach = max(abs(value) for row in lost for value in row)
+    axes.imshow(lost, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto")
+    axes.set_xticks(range(len(STEPS)), list(STEPS.values()))
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    for y, row in enumerate(lost):
+        for x, value in enumerate(row):
+            ink = "white" if abs(value) > 0.6 * reach else "black"
+            axes.text(x, y, f"{value:+.1f}", ha="center", va="center", color=ink)
+    axes.set_title("points against the set without troubles", fontsize=10)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
+    return png.getvalue()
+
+
+def main() -> None:
+    """Adds what is finished to docs/troubles.json; writes table and picture."""
+    numbers: Numbers = read_json(NUMBERS) if NUMBERS.is_file() else {}
+    for trouble, seeds in collect(dvc.api.exp_show(str(REPOSITORY)), bench()).items():
+        numbers.setdefault(trouble, {}).update(seeds)
+    if PLAIN not in numbers or len(numbers) < 2:
+        raise SystemExit("no finished experiments of the bench; docs/evidence.md tells how.")
+    write_json(NUMBERS, numbers)
+    with replace_file(PICTURE) as temporary:
+        Path(temporary).write_bytes(draw(numbers))
+    put_table(PAGE, "troubles", table(numbers))
+
+
+if __name__ == "__main__":
+    main()
