@@ -6,14 +6,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stages.common.alone import alone_with_work
 from stages.common.corrected_facts import corrected_facts
 from stages.common.metrics import write_metrics
-from stages.common.paths import IMAGES, PIXELS, PREDICTIONS, PREPARED, SEGMENTER
+from stages.common.paths import (
+    CLASSES,
+    IMAGES,
+    MANIFEST,
+    MASKS,
+    PIXELS,
+    PREDICTIONS,
+    PREPARED,
+    SEGMENTER,
+)
+from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
-from weaktr.distributed import is_first, replace_dir_together
-from weaktr.files import replace_file, write_json
+from weaktr.distributed import is_first
+from weaktr.files import naming, replace_dir, replace_file, write_json
+from weaktr.journal import ImageJournal
 from weaktr.metrics.image_table import PredictionRow, write_image_rows
 from weaktr.metrics.scores import SegmentationScores, mean_iou, scores
 from weaktr.models.saving import load_model
@@ -29,16 +41,24 @@ def run(context: Context) -> Result | None:
     part = manifest.require_split(params.split)
     masks = load_masks(PREPARED)
     model = load_model(SEGMENTER, Segmenter, context.device).model
-    with replace_dir_together(PREDICTIONS) as folder:
-        mask_folder = folder / VOC_TEST_FOLDER if params.voc_archive else folder
-        mask_folder.mkdir(parents=True, exist_ok=True)
-        keeping = params.save_masks or params.voc_archive
-        found = evaluate(model, part, masks, params, mask_folder=mask_folder if keeping else None)
-        if params.voc_archive and is_first():
-            write_voc_archive(mask_folder, folder / "results.tgz")
-
-    if not is_first():
-        return None
+    keeping = params.save_masks or params.voc_archive
+    stem = f"{STAGE.name}-{context.fingerprint_with([MANIFEST, CLASSES, MASKS, SEGMENTER])}"
+    journal = ImageJournal(
+        context.checkpoints / stem, ".png" if keeping else None, name=STAGE.name, say=context.say
+    )
+    with alone_with_work(context.checkpoints, stem, context.say):
+        with naming(journal.folder):
+            found = evaluate(model, part, masks, params, journal)
+        if not is_first():
+            return None
+        with replace_dir(PREDICTIONS) as folder:
+            mask_folder = folder / VOC_TEST_FOLDER if params.voc_archive else folder
+            mask_folder.mkdir(parents=True, exist_ok=True)
+            if keeping:
+                journal.publish(mask_folder, (record.id for record in part))
+            if params.voc_archive:
+                write_voc_archive(mask_folder, folder / "results.tgz")
+    note_outputs(context.checkpoints, STAGE.name, [stem], STAGE.writes)
     matrix = found.matrix
     names = ("background", *manifest.classes)
     result = scores(matrix, names) if matrix.any() else None

@@ -1,13 +1,25 @@
 """Exports pseudo-labels for the training split from the CAM network."""
 
+from stages.common.alone import alone_with_work
 from stages.common.metrics import write_metrics
-from stages.common.paths import CAM_MODEL, CAMS, IMAGES, PREPARED, PSEUDO_LABELS
+from stages.common.paths import (
+    CAM_MODEL,
+    CAMS,
+    CLASSES,
+    IMAGES,
+    MANIFEST,
+    MASKS,
+    PREPARED,
+    PSEUDO_LABELS,
+)
+from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.device import threads_of_process
-from weaktr.distributed import is_first, replace_dir_together
-from weaktr.files import write_json
+from weaktr.distributed import is_first
+from weaktr.files import naming, replace_dir, write_json
+from weaktr.journal import ImageJournal
 from weaktr.metrics.image_table import LabelRow, write_image_rows
 from weaktr.models.cam_kinds import COARSE
 from weaktr.models.cam_network import CAMNetwork
@@ -20,21 +32,29 @@ def run(context: Context) -> Result | None:
     params = context.params.labels
     training = Manifest.load(PREPARED).require_split("train")
     model = load_model(CAM_MODEL, CAMNetwork, context.device).model
-    with (
-        replace_dir_together(CAMS) as cam_folder,
-        replace_dir_together(PSEUDO_LABELS) as label_folder,
-    ):
-        result = export_labels(
-            model,
-            training,
-            load_masks(PREPARED),
-            params,
-            cam_folder=cam_folder,
-            label_folder=label_folder,
-            threads=threads_of_process(context.params.runtime.threads),
-        )
-    if not is_first():
-        return None
+    stem = f"{STAGE.name}-{context.fingerprint_with([MANIFEST, CLASSES, MASKS, CAM_MODEL])}"
+    folder = context.checkpoints / stem
+    cams, labels = (
+        ImageJournal(folder / place.name, suffix, name=STAGE.name, say=context.say)
+        for place, suffix in ((CAMS, ".safetensors"), (PSEUDO_LABELS, ".png"))
+    )
+    with alone_with_work(context.checkpoints, stem, context.say):
+        with naming(folder):
+            result = export_labels(
+                model,
+                training,
+                load_masks(PREPARED),
+                params,
+                cams=cams,
+                labels=labels,
+                threads=threads_of_process(context.params.runtime.threads),
+            )
+        if not is_first():
+            return None
+        for journal, place in ((cams, CAMS), (labels, PSEUDO_LABELS)):
+            with replace_dir(place) as new:
+                journal.publish(new, (record.id for record in training))
+    note_outputs(context.checkpoints, STAGE.name, [stem], STAGE.writes)
     miou = result.miou
     names = {"miou_coarse": COARSE.name, "miou_seed": result.seed, "miou_labels": "pseudo_labels"}
     write_metrics(context, {name: miou[step] for name, step in names.items() if step in miou})

@@ -2,7 +2,7 @@
 
 import torch
 
-from stages.common.alone import alone_with_training
+from stages.common.alone import alone_with_work
 from stages.common.metrics import write_metrics
 from stages.common.paths import CAM_MODEL, CLASSES, MANIFEST, PREPARED
 from stages.common.recorded import note_outputs
@@ -41,7 +41,7 @@ def run(context: Context) -> Result | None:
     )
     epochs = params.epochs + params.cooldown_epochs
     checkpoint = checkpoint_for(context, STAGE.name, [MANIFEST, CLASSES, *weights])
-    with alone_with_training(checkpoint):
+    with alone_with_work(context.checkpoints, checkpoint.stem, context.say):
         history = train(
             model,
             TagDataset(training, transform, seed=seed),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from stages.common.alone import alone_with_training
+from stages.common.alone import alone_with_work
 from stages.common.corrected import NO_MASKS, corrected_masks, facts_about, in_words
 from stages.common.label_source import label_source
 from stages.common.paths import CLASSES, CORRECTED, MANIFEST, PREPARED, SEGMENTER
@@ -24,8 +24,9 @@ from stages.common.training import (
 )
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_label_maps
-from weaktr.distributed import from_first, is_first, replace_dir_together
-from weaktr.files import write_json
+from weaktr.distributed import from_first, is_first, wait_for_all
+from weaktr.files import naming, replace_dir, write_json
+from weaktr.journal import ImageJournal
 from weaktr.models.saving import save_model
 from weaktr.models.segmenter import Segmenter
 from weaktr.segmentation.relabel import relabel
@@ -62,20 +63,30 @@ def run(context: Context) -> Result | None:
     for _ in range(params.rounds - 1):
         maps, checkpoint = load_label_maps(labels) | by_hand, checkpoint_of(context, labels)
         finished = checkpoint.folder / checkpoint.stem
-        with alone_with_training(checkpoint):
+        with alone_with_work(context.checkpoints, checkpoint.stem, context.say):
             if not from_first(finished.is_dir()):
                 model, curves = train_round(
                     context, training, maps, orientations, checkpoint, len(history)
                 )
-                with replace_dir_together(finished) as folder:
-                    relabel(model, training, params, folder)
-                    if is_first():
+                relabelled = ImageJournal(
+                    context.checkpoints / f"{checkpoint.stem}-images",
+                    ".png",
+                    name=f"{STAGE.name}: relabelling",
+                    say=context.say,
+                )
+                with naming(relabelled.folder):
+                    relabel(model, training, params, relabelled)
+                wait_for_all()
+                if is_first():
+                    with replace_dir(finished) as folder:
+                        relabelled.publish(folder, (record.id for record in training))
                         write_curves(folder / CURVES, curves)
+            wait_for_all()
         history += read_curves(finished / CURVES)
         labels = finished
         stems.append(checkpoint.stem)
     maps, checkpoint = load_label_maps(labels) | by_hand, checkpoint_of(context, labels)
-    with alone_with_training(checkpoint):
+    with alone_with_work(context.checkpoints, checkpoint.stem, context.say):
         model, curves = train_round(context, training, maps, orientations, checkpoint, len(history))
     history += curves
     if not is_first():

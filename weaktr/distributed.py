@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,8 +16,6 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
-from weaktr.files import replace_dir
 
 Item = TypeVar("Item")
 PATIENCE = timedelta(hours=2)
@@ -160,24 +157,6 @@ def copy_from_first(model: nn.Module) -> None:
         with _lost_if_it_fails():
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, src=0)
-
-
-@contextmanager
-def replace_dir_together(path: str | Path) -> Iterator[Path]:
-    """`weaktr.files.replace_dir` for all processes: one folder, in place when all have written."""
-    if is_first():
-        with replace_dir(path) as folder:
-            try:
-                yield from_first(folder)
-            except Exception as error:
-                if not isinstance(error, LostProcessError):
-                    fails_first()  # before the others miss what is removed now
-                raise
-            wait_for_all()
-    else:
-        yield from_first(Path(path))
-        wait_for_all()
-    wait_for_all()
 
 
 def _joined() -> bool:

@@ -47,10 +47,9 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = temporary_beside(path)
     try:
-        yield temporary
-        put_in_place(temporary, path)
-    except OSError as error:
-        raise _named(error, path) from None
+        with naming(path):
+            yield temporary
+            put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,21 +70,24 @@ def replace_dir(path: str | Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    except OSError as error:
-        raise _named(error, path) from None
+        with naming(path):
+            yield temporary
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _named(error: OSError, path: Path) -> OSError:
-    """The error with the file in it: a full disk names none."""
-    if error.filename is None and error.strerror is not None:
-        error.filename = str(path)
-    return error
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Puts a file into errors that name none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.strerror is not None:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,7 +1,7 @@
-"""One process at a time: for a stage in a folder, and for a training, in whatever copy it runs."""
+"""One process at a time: for a stage in a folder, and for its work, in whatever copy it runs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from filelock import FileLock, Timeout
 
 from weaktr.distributed import is_first, wait_for_all
 from weaktr.errors import UserError
-from weaktr.training.checkpoint import Checkpoint
 
 PATIENCE = 20.0
 """Seconds for one that was told to stop, or the loaders of one that was killed, to be gone."""
@@ -36,25 +35,28 @@ def alone_with_stage(name: str, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone_with_training(checkpoint: Checkpoint) -> Iterator[None]:
-    """Waits while another process, in another copy of the project, trains the very same.
+def alone_with_work(folder: Path, stem: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Waits while another process, in another copy of the project, makes the very same.
 
-    Of several processes that train together, the first one holds the lock for all.
+    Of several processes that work together, the first one holds the lock for all.
 
     Args:
-        checkpoint: Of the training; its folder is common to all copies.
+        folder: Of the checkpoints, common to all copies.
+        stem: What the names of these begin with: the stage, and a digest of all that counts.
+        say: Is told who is waited for.
     """
     if not is_first():
-        wait_for_all()  # the checkpoint may be newer when the first one has the lock
+        wait_for_all()  # there may be more when the first one has the lock
         yield
         return
-    lock = checkpoint.folder / f".{checkpoint.stem}.lock"
+    lock = folder / f".{stem}.lock"
     with _locked(lock, 0) as other:
         if other is None:
             wait_for_all()
             yield
             return
-    checkpoint.say(f"{checkpoint.name} waits for process {other}, which trains just the same")
+    stage = stem.partition("-")[0]
+    say(f"{stage} waits for process {other}, which makes just the same")
     with _locked(lock, -1):
         wait_for_all()
         yield

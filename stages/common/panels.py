@@ -19,7 +19,7 @@ from weaktr.labels import Pixels
 from weaktr.metrics.image_table import LabelRow, PredictionRow
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.pseudo_labels.example import ExampleMaps, example_maps
-from weaktr.pseudo_labels.export import working_image
+from weaktr.pseudo_labels.image_label import working_image
 from weaktr.report.content import Panel, Panels, chosen_ranks
 from weaktr.report.pictures import Painter, label_ids
 from weaktr.segmentation.voc_server import VOC_TEST_FOLDER

@@ -78,7 +78,7 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
             name = signal.Signals(-failure.exitcode).name
             raise UserError(
                 f"process {rank} of {processes} was ended by {name}, as happens when memory runs "
-                "out; run again: a training goes on from its checkpoint."
+                "out; run again: it goes on after what is in checkpoints/."
             ) from None
 
 

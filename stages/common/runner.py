@@ -240,8 +240,8 @@ def _stoppable(stage: Stage, stop: Stop) -> Iterator[None]:
         raise SystemExit(stop.code) from None  # the other one was asked to stop as well
     except Stopped as stopped:
         typer.echo(
-            f"{stage.name} was stopped by {signal_name(stopped.code)}; run the same again: a "
-            "training goes on from its last checkpoint.",
+            f"{stage.name} was stopped by {signal_name(stopped.code)}; run the same again: it goes "
+            "on after what is in checkpoints/.",
             err=True,
         )
         raise

@@ -1,11 +1,12 @@
 """What a stage is, and what it is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.common.paths import CHECKPOINTS
+from weaktr.files import digest_files, digest_value
 from weaktr.stopping import Stop
 
 if TYPE_CHECKING:  # Else a change of any section's code would rerun every stage.
@@ -41,6 +42,10 @@ class Context:
     stop: Stop = field(default_factory=Stop)
     say: Callable[[str], None] = print
     artifacts: list[Path] = field(default_factory=list)
+
+    def fingerprint_with(self, inputs: Sequence[Path]) -> str:
+        """Digest of params, code and the content of files and folders, in 16 hex digits."""
+        return digest_value([self.fingerprint, digest_files(inputs)])[:16]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from stages.common.paths import PRETRAINED
 from stages.common.stage import Context
 from weaktr.config.backbone import BackboneParams
 from weaktr.errors import UserError
-from weaktr.files import digest_files, digest_value, replace_file
+from weaktr.files import replace_file
 from weaktr.precision import choose_precision
 from weaktr.training.checkpoint import Checkpoint
 from weaktr.training.settings import TrainingSettings
@@ -88,7 +88,7 @@ def checkpoint_for(context: Context, name: str, inputs: Sequence[Path]) -> Check
     return Checkpoint(
         folder=context.checkpoints,
         name=name,
-        fingerprint=digest_value([context.fingerprint, digest_files(inputs)])[:16],
+        fingerprint=context.fingerprint_with(inputs),
         minutes=context.params.runtime.checkpoint_minutes,
         say=context.say,
     )

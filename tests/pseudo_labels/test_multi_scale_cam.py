@@ -10,7 +10,7 @@ from tests.known_affinity import KnownAffinity
 from weaktr.config.crf import CrfParams
 from weaktr.models.cam_kinds import COARSE, FINE, FUSED
 from weaktr.models.cam_network import CAMMaps, CAMNetwork
-from weaktr.pseudo_labels.export import pseudo_label
+from weaktr.pseudo_labels.image_label import pseudo_label
 from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams
 
 

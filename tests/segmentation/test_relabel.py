@@ -9,6 +9,7 @@ from tests.tiny import run_stages, tiny_params, write_params
 from weaktr.config.load import parse_params
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import read_mask
+from weaktr.journal import ImageJournal
 from weaktr.models.segmenter import Segmenter
 from weaktr.segmentation.relabel import relabel
 from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_probabilities
@@ -26,9 +27,8 @@ def test_relabelled_pixels_are_the_likeliest_tag_or_background(
     torch.manual_seed(0)
     model = Segmenter.from_params(params, len(manifest.classes)).eval()
     folder = tmp_path / "relabelled"
-    folder.mkdir()
-    relabel(model, manifest, params, folder)
-    assert {path.stem for path in folder.iterdir()} == {record.id for record in manifest}
+    relabel(model, manifest, params, ImageJournal(folder, ".png"))
+    assert {path.stem for path in folder.glob("*.png")} == {record.id for record in manifest}
     settings = InferenceSettings(window=48, stride=32, short_side=48, scales=(1.0, 1.5))
     forbidden_somewhere = False
     for record in manifest.records[:6]:

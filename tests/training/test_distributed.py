@@ -228,16 +228,3 @@ def test_one_process_is_all_there_is() -> None:
     with distributed.process_group():
         assert distributed.is_first()
         assert distributed.fails_first()
-
-
-def write_together(folder: Path) -> bool:
-    with distributed.replace_dir_together(folder / "made") as temporary:
-        (temporary / f"{distributed.rank()}.txt").write_text("whole")
-        appeared = (folder / "made").exists()
-    return not appeared and len(list((folder / "made").iterdir())) == 2
-
-
-@pytest.mark.slow
-def test_a_folder_that_all_write_appears_when_all_have_written(tmp_path: Path) -> None:
-    assert in_processes(2, write_together, tmp_path) == [True, True]
-    assert [path.name for path in tmp_path.iterdir()] == ["made"]

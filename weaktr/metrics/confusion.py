@@ -6,10 +6,24 @@ import torch
 from torch import Tensor
 
 from weaktr.errors import UserError
-from weaktr.labels import VOID
+from weaktr.labels import VOID, Pixels
+from weaktr.metrics.scores import Counts
 
 LABELS = 256
 """Labels a mask's byte can hold."""
+
+
+def confusion(prediction: Pixels, truth: Pixels, num_labels: int) -> Counts:
+    """Pixels of one image by true (row) and predicted (column) label `[num_labels, num_labels]`.
+
+    Args:
+        prediction: Predicted labels `[H, W]`.
+        truth: True labels or void (255) `[H, W]`.
+        num_labels: Classes and background.
+    """
+    counted = ConfusionMatrix(num_labels)
+    counted.update(torch.from_numpy(prediction), torch.from_numpy(truth))
+    return counted.matrix()
 
 
 class ConfusionMatrix:

@@ -3,10 +3,10 @@
 import csv
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -72,6 +72,15 @@ class PredictionRow:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     iou: float
+
+
+AnyRow = TypeVar("AnyRow", LabelRow, PredictionRow)
+
+
+def row_of(kind: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
+    """The row with fields that went through JSON, which knows no tuples."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return kind(**fields)
 
 
 def shares(labels: Pixels, classes: Sequence[str]) -> tuple[float, float, tuple[str, ...]]:

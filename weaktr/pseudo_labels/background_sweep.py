@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ from torch import Tensor
 from weaktr.distributed import sum_counts
 from weaktr.errors import UserError
 from weaktr.labels import VOID
-from weaktr.metrics.scores import mean_iou
+from weaktr.metrics.packed_counts import pack_counts, unpack_counts
+from weaktr.metrics.scores import Counts, mean_iou
 from weaktr.pseudo_labels.background import best_class, foreground_limit
 
 DEFAULT_THRESHOLDS = tuple(i / 100 for i in range(20, 80))
@@ -25,6 +26,25 @@ class SweepOptimum(NamedTuple):
 
     background_score: float
     miou: float
+
+
+class SweepCounts(NamedTuple):
+    """What one image adds to a sweep.
+
+    Attributes:
+        total: Pixels by true label `[L]`.
+        classes: The K classes of its maps, 0-based.
+        foreground: Pixels by true label, best of the K classes, and how many of the T thresholds
+            that beats, `[L, K, T + 1]`.
+    """
+
+    total: Counts
+    classes: tuple[int, ...]
+    foreground: Counts
+
+    def packed(self) -> list[Any]:
+        """The same, JSON-like."""
+        return [list(self.classes), pack_counts(self.total), pack_counts(self.foreground)]
 
 
 class BackgroundSweep:
@@ -61,7 +81,11 @@ class BackgroundSweep:
         self._total = np.zeros(labels, dtype=np.int64)
 
     def update(self, cams: Tensor, classes: Sequence[int], truth: Tensor) -> None:
-        """Counts one image.
+        """Counts one image; arguments and errors as for `count`."""
+        self.add(self.count(cams, classes, truth))
+
+    def count(self, cams: Tensor, classes: Sequence[int], truth: Tensor) -> SweepCounts:
+        """What one image adds.
 
         Args:
             cams: float32 `[K, H, W]` in [0, 1].
@@ -74,15 +98,29 @@ class BackgroundSweep:
         if cams.shape[1:] != truth.shape:
             raise ValueError(f"CAMs {tuple(cams.shape)} do not fit truth {tuple(truth.shape)}")
         truth = truth.to(cams.device).flatten()
-        self._total += self._labels_only(torch.bincount(truth, minlength=256))
+        total = self._labels_only(torch.bincount(truth, minlength=256))
         count, bins = len(classes), len(self.thresholds) + 1
         if not count:
-            return
+            return SweepCounts(total, (), np.zeros((len(total), 0, bins), np.int64))
         score, index = best_class(cams.float())
         code = (truth.to(torch.int32) * count + index.flatten()) * bins
         code += self._thresholds_beaten(score.flatten())
         histogram = torch.bincount(code, minlength=256 * count * bins)
-        self._foreground[:, list(classes)] += self._labels_only(histogram.view(256, count, bins))
+        foreground = self._labels_only(histogram.view(256, count, bins))
+        return SweepCounts(total, tuple(classes), foreground)
+
+    def add(self, counts: SweepCounts) -> None:
+        """Adds what `count` gave for an image."""
+        self._total += counts.total
+        self._foreground[:, list(counts.classes)] += counts.foreground
+
+    def add_packed(self, packed: list[Any]) -> None:
+        """Adds what `SweepCounts.packed` gave."""
+        classes, total, foreground = packed
+        labels, bins = self.num_classes + 1, len(self.thresholds) + 1
+        shape = (labels, len(classes), bins)
+        total, foreground = unpack_counts(total, (labels,)), unpack_counts(foreground, shape)
+        self.add(SweepCounts(total, tuple(classes), foreground))
 
     def all_reduce(self) -> None:
         """Adds what other processes have counted."""

@@ -11,7 +11,7 @@ from weaktr.config.labels import LabelParams
 from weaktr.labels import Pixels
 from weaktr.models.cam_kinds import COARSE, FINE, FUSED
 from weaktr.models.cam_network import CAMNetwork
-from weaktr.pseudo_labels.export import pseudo_label
+from weaktr.pseudo_labels.image_label import pseudo_label
 from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
 
 Floats = npt.NDArray[np.float32]

@@ -1,12 +1,12 @@
-"""Evaluation of a segmenter on a split: masks out, confusion counts in, nothing kept in memory."""
+"""Evaluation of a segmenter on a split: masks out, counts in; a killed one goes on where it was."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from weaktr.batching import shape_batches
 from weaktr.config.evaluation import EvaluationParams
@@ -14,8 +14,10 @@ from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_label_map, write_mask
 from weaktr.distributed import gather, share, sum_counts
-from weaktr.metrics.confusion import ConfusionMatrix
-from weaktr.metrics.image_table import PredictionRow, shares, without
+from weaktr.journal import ImageJournal
+from weaktr.metrics.confusion import confusion
+from weaktr.metrics.image_table import PredictionRow, row_of, shares, without
+from weaktr.metrics.packed_counts import pack_counts, unpack_counts
 from weaktr.metrics.scores import Counts, mean_iou
 from weaktr.models.segmenter import Segmenter
 from weaktr.progress import track
@@ -23,6 +25,8 @@ from weaktr.segmentation.segment import Segmentation, segment_stepwise
 
 BATCH = 8
 """Images of equal shape that are segmented together."""
+RESULT = "result"
+"""Names the counts of the last step, the result, beside those of each step."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,7 @@ def evaluate(
     manifest: Manifest,
     masks: Mapping[str, str],
     params: EvaluationParams,
-    *,
-    mask_folder: Path | None,
+    journal: ImageJournal,
 ) -> Evaluation:
     """Segments every image of a manifest and counts pixels where there is a true mask.
 
@@ -63,41 +66,54 @@ def evaluate(
         manifest: The images.
         masks: Path of the true mask of each image that has one.
         params: The `evaluation` section.
-        mask_folder: Existing folder for one palette PNG per image, or `None`.
+        journal: Gets what is found in each image; those that it has are not segmented again. One
+            with a suffix gets palette PNGs too.
     """
     num_labels = len(manifest.classes) + 1
-    total = np.zeros((num_labels, num_labels), np.int64)
-    steps: dict[str, ConfusionMatrix] = {}
+    shape = (num_labels, num_labels)
+    total = np.zeros(shape, np.int64)
+    steps: dict[str, Counts] = {}
     rows: dict[str, PredictionRow] = {}
     records = manifest.records
-    batches = shape_batches([(r.height, r.width) for r in records], BATCH)
-    for batch in track(share(batches), "evaluation"):
+
+    def count(counts: Mapping[str, Counts]) -> None:
+        for name, one in counts.items():
+            into = total if name == RESULT else steps.setdefault(name, np.zeros(shape, np.int64))
+            np.add(into, one, out=into)
+
+    def take(id_: str, note: Any) -> None:
+        row, counts = note
+        rows[id_] = row_of(PredictionRow, row)
+        count({name: unpack_counts(text, shape) for name, text in counts.items()})
+
+    journal.resume(take)
+    journal.tell(len(records))
+    shapes = shape_batches([(r.height, r.width) for r in records], BATCH)
+    batches = share([b for b in shapes if not journal.done.issuperset(records[i].id for i in b)])
+    for batch in track(batches, "evaluation"):
         images = [np.array(read_image(records[i].image)) for i in batch]
         for i, (result, taken) in zip(batch, segment_stepwise(model, images, params), strict=True):
             record = records[i]
-            counts = None
+            if record.id in journal.done:  # the others of its batch were not
+                continue
+            counts = {}
             if record.id in masks:
                 size = (result.labels.shape[1], result.labels.shape[0])
-                mask = read_label_map(masks[record.id], num_labels, size, record.image)
-                truth = torch.from_numpy(mask)
-                confusion = ConfusionMatrix(num_labels)
-                confusion.update(torch.from_numpy(result.labels), truth)
-                counts = confusion.matrix()
-                total += counts
-                for name, labels in taken.items():
-                    step = steps.setdefault(name, ConfusionMatrix(num_labels))
-                    step.update(torch.from_numpy(labels), truth)
-            if mask_folder is not None:
-                write_mask(mask_folder / f"{record.id}.png", result.labels)
-            rows[record.id] = _row(record, manifest.classes, result, counts)
+                truth = read_label_map(masks[record.id], num_labels, size, record.image)
+                found = {RESULT: result.labels, **taken}
+                counts = {name: confusion(one, truth, num_labels) for name, one in found.items()}
+            count(counts)
+            row = _row(record, manifest.classes, result, counts.get(RESULT))
+            if journal.suffix is not None:
+                write_mask(journal.path(record.id), result.labels)
+            packed = {name: pack_counts(one) for name, one in counts.items()}
+            journal.add(record.id, [dataclasses.asdict(row), packed])
+            rows[record.id] = row
     rows = {id_: row for part in gather(rows) for id_, row in part.items()}
     names = dict.fromkeys(name for part in gather(list(steps)) for name in part)
     return Evaluation(
         matrix=sum_counts(total),
-        steps={
-            name: sum_counts(steps.get(name, ConfusionMatrix(num_labels)).matrix())
-            for name in names
-        },
+        steps={name: sum_counts(steps.get(name, np.zeros(shape, np.int64))) for name in names},
         rows=[rows[record.id] for record in records],
     )
 

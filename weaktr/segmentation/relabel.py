@@ -4,8 +4,6 @@ Beyond the paper: the segmenter's own predictions, cut to the tags of each image
 pseudo-labels that it learned from. Nothing but tags is looked at.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -14,13 +12,16 @@ from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import write_mask
 from weaktr.distributed import share
+from weaktr.journal import ImageJournal
 from weaktr.models.segmenter import Segmenter
 from weaktr.progress import track
 from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_labels
 
 
 @torch.inference_mode()
-def relabel(model: Segmenter, manifest: Manifest, params: DecoderParams, folder: Path) -> None:
+def relabel(
+    model: Segmenter, manifest: Manifest, params: DecoderParams, journal: ImageJournal
+) -> None:
     """Writes one palette PNG for every image of a manifest, or of this process's share of it.
 
     Windows are as large as the crops of training, with a stride of two thirds; each scale is run
@@ -30,7 +31,7 @@ def relabel(model: Segmenter, manifest: Manifest, params: DecoderParams, folder:
         model: In evaluation mode; inputs go to its device.
         manifest: The images and their tags.
         params: The `decoder` section: `crop_size`, `augment.short_side` and `relabel_scales`.
-        folder: Existing folder for `<id>.png`.
+        journal: Gets `<id>.png`; images that it has are not labelled again.
 
     Raises:
         UserError: If an image cannot be read.
@@ -45,8 +46,12 @@ def relabel(model: Segmenter, manifest: Manifest, params: DecoderParams, folder:
     tagged = torch.from_numpy(manifest.targets()).bool()
     background = torch.ones(len(tagged), 1, dtype=torch.bool)
     allowed = torch.cat((background, tagged), dim=1).to(device)  # [N, K]
-    for index in track(share(range(len(manifest))), "relabelling"):
+    journal.resume(lambda id_, note: None)
+    journal.tell(len(manifest))
+    left = [i for i, record in enumerate(manifest.records) if record.id not in journal.done]
+    for index in track(share(left), "relabelling"):
         record = manifest.records[index]
         image = torch.from_numpy(np.array(read_image(record.image))).to(device)
         labels, _ = sliding_window_labels(model, image[None], settings, allowed[index][None])
-        write_mask(folder / f"{record.id}.png", labels[0].cpu().numpy())
+        write_mask(journal.path(record.id), labels[0].cpu().numpy())
+        journal.add(record.id, None)

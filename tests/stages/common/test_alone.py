@@ -5,9 +5,8 @@ import pytest
 from filelock import FileLock
 
 from stages.common import alone
-from stages.common.alone import alone_with_stage, alone_with_training
+from stages.common.alone import alone_with_stage, alone_with_work
 from weaktr.errors import UserError
-from weaktr.training.checkpoint import Checkpoint
 
 
 def test_a_second_process_is_told_who_the_first_one_is(
@@ -32,7 +31,7 @@ def test_what_a_killed_process_left_behind_holds_nobody_up(tmp_path: Path) -> No
         pass
 
 
-def test_equal_trainings_follow_each_other(tmp_path: Path) -> None:
+def test_equal_works_follow_each_other(tmp_path: Path) -> None:
     said: list[str] = []
     lock = FileLock(tmp_path / ".t-f.lock")
 
@@ -40,10 +39,9 @@ def test_equal_trainings_follow_each_other(tmp_path: Path) -> None:
         said.append(line)
         lock.release()
 
-    checkpoint = Checkpoint(folder=tmp_path, name="t", fingerprint="f", say=say)
     lock.acquire()
-    with alone_with_training(checkpoint):
-        assert said == ["t waits for process unknown, which trains just the same"]
+    with alone_with_work(tmp_path, "t-f", say):
+        assert said == ["t waits for process unknown, which makes just the same"]
 
 
 @pytest.mark.parametrize("place", ["file/checkpoints", "file"])

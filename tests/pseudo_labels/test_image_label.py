@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from weaktr.config.crf import CrfParams
-from weaktr.pseudo_labels.export import pseudo_label
+from weaktr.pseudo_labels.image_label import pseudo_label
 from weaktr.pseudo_labels.patch_cams import PatchCAMs
 
 NO_CRF = CrfParams(backend="none")
