@@ -30,7 +30,7 @@ def run(device: torch.device, repeats: int) -> list[Row]:
 
 
 def _row(count: int, device: torch.device, repeats: int) -> Row:
-    image, labels = _scene(count)
+    image, labels = scene(count)
     crf = partial(dense_crf, image, labels=labels, num_labels=count)
     ours = partial(crf, params=CrfParams(backend="lattice"), device=device)
     theirs = partial(crf, params=CrfParams(backend="pydensecrf"))
@@ -48,7 +48,7 @@ def _row(count: int, device: torch.device, repeats: int) -> Row:
     )
 
 
-def _scene(count: int) -> tuple[np.ndarray, np.ndarray]:
+def scene(count: int) -> tuple[np.ndarray, np.ndarray]:
     """A photograph-like image, coloured shapes with shading and grain, and a coarse label map."""
     generator = torch.Generator().manual_seed(0)
 

@@ -48,9 +48,12 @@ def run(context: Context) -> Result | None:
             lambda logits, targets: cam_losses(logits, targets).named(),
             cam_optimizer(model, params),
             lambda steps: cam_schedule(params, steps),
-            training_settings(context, params, "cam", epochs=epochs),
+            training_settings(
+                context, params, "cam", epochs=epochs, sample_bytes=12 * params.input_size**2
+            ),
             checkpoint=checkpoint,
             stop=context.stop,
+            say=context.say,
             score=selection_score(params, manifest, PREPARED),
             on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
             name_of=lambda index: training.records[index].id,

@@ -156,9 +156,16 @@ def train_round(
         lambda logits, target: {"loss": criterion(logits, target)},
         decoder_optimizer(model, params),
         lambda steps: decoder_schedule(params, steps),
-        training_settings(context, params, "decoder", epochs=params.epochs),
+        training_settings(
+            context,
+            params,
+            "decoder",
+            epochs=params.epochs,
+            sample_bytes=(12 + 8) * params.crop_size**2,
+        ),
         checkpoint=checkpoint,
         stop=context.stop,
+        say=context.say,
         on_epoch=lambda epoch, values: context.log_epoch(counted_on(values), all_epochs),
         name_of=lambda index: training.records[index].id,
     )

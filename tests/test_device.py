@@ -1,10 +1,14 @@
 import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
 from weaktr.device import (
     choose_device,
     count_processes,
+    count_workers,
     own_device,
     set_threads,
     threads_of_process,
@@ -60,3 +64,25 @@ def test_processes_of_a_machine_share_its_threads(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert [threads_of_process(n) for n in (8, 9, 2)] == [2, 2, 1]
     assert own_device("cpu") == "cpu"
+
+
+def test_loader_processes_are_counted_by_cores_and_shared_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("weaktr.device._cores", lambda: 16)
+    monkeypatch.setattr("weaktr.device.SHARED_MEMORY", tmp_path)
+    free = 2**40
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+
+    def counted(wanted: Literal["auto"] | int, device: str) -> int:
+        return count_workers(wanted, device, batch_bytes=10 * 2**20)
+
+    assert [counted(3, device) for device in ("cpu", "cuda")] == [3, 3]
+    assert [counted("auto", device) for device in ("cpu", "mps", "cuda")] == [0, 0, 15]
+    free = 2**26  # a container's
+    assert counted("auto", "cuda:1") == 1
+    free = 2**40
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert counted("auto", "cuda:1") == 3
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "32")
+    assert counted("auto", "cuda:1") == 0

@@ -1,12 +1,20 @@
 """Devices, processes and threads: how to run, never what to compute."""
 
 import os
+import shutil
+from pathlib import Path
 from typing import Literal
 
 from weaktr.errors import UserError
 
 FEW = 8
 """CPU processes that are let try on fewer cores."""
+MOST_WORKERS = 16
+"""Loader processes that `auto` starts beside one GPU."""
+PREFETCHED = 2
+"""Batches that each loader process holds ready."""
+SHARED_MEMORY = Path("/dev/shm")
+"""Where loader processes hand over their batches; containers often have 64 MiB of it."""
 
 
 def choose_device(name: str, *, given_as: str) -> str:
@@ -102,6 +110,26 @@ def own_device(device: str) -> str:
         )
     torch.cuda.set_device(index)
     return f"cuda:{index}"
+
+
+def count_workers(wanted: int | Literal["auto"], device: str, *, batch_bytes: int) -> int:
+    """How many loader processes help this process.
+
+    Args:
+        wanted: `runtime.workers`. `auto`: beside a GPU, this process's CPU cores but one, and no
+            more than shared memory holds batches for; none on a CPU, whose cores are training.
+        device: That of this process.
+        batch_bytes: Of one batch.
+    """
+    if wanted != "auto":
+        return wanted
+    if not device.startswith("cuda"):
+        return 0
+    workers = min(threads_of_process(0) - 1, MOST_WORKERS)
+    if SHARED_MEMORY.is_dir():
+        free = shutil.disk_usage(SHARED_MEMORY).free / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        workers = min(workers, int(free / 2 / ((PREFETCHED + 1) * batch_bytes)))
+    return max(0, workers)
 
 
 def threads_of_process(count: int) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 from stages.common.paths import PRETRAINED
 from stages.common.stage import Context
 from weaktr.config.backbone import BackboneParams
+from weaktr.device import count_workers
 from weaktr.errors import UserError
 from weaktr.files import replace_file
 from weaktr.precision import choose_precision
@@ -52,7 +53,12 @@ def tracked_weights(backbone: BackboneParams, section: str) -> list[Path]:
 
 
 def training_settings(
-    context: Context, params: "CamParams | DecoderParams", section: str, *, epochs: int
+    context: Context,
+    params: "CamParams | DecoderParams",
+    section: str,
+    *,
+    epochs: int,
+    sample_bytes: int,
 ) -> TrainingSettings:
     """The settings that a trainer's section and `runtime` make on the device at hand.
 
@@ -61,6 +67,7 @@ def training_settings(
         params: The trainer's section.
         section: Its name.
         epochs: Passes over the data set.
+        sample_bytes: Of one sample as the loader gives it.
     """
     name = f"{section}.precision"
     precision = choose_precision(params.precision, context.device, given_as=name)
@@ -73,7 +80,11 @@ def training_settings(
         seed=context.params.seed,
         precision=precision,
         compile=params.compile,
-        workers=context.params.runtime.workers,
+        workers=count_workers(
+            context.params.runtime.workers,
+            context.device,
+            batch_bytes=params.batch_size * sample_bytes,
+        ),
     )
 
 

@@ -1,14 +1,14 @@
-import colorsys
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from tests.training.data_sets import MEAN, STD, segmentation
+from weaktr.config.decoder import DecoderAugmentParams
 from weaktr.labels import VOID
-from weaktr.training.decoder_transform import _turn_hue, distort_colours
+from weaktr.training.decoder_transform import ROWS
 from weaktr.training.sampling import seeded
 
 
@@ -43,41 +43,6 @@ def test_small_images_are_padded_with_the_mean_and_void() -> None:
     assert (image[:, 12:] == 0).all()
 
 
-def hsv(image: torch.Tensor) -> tuple[float, float, float]:
-    return colorsys.rgb_to_hsv(*image.flatten().tolist())
-
-
-def test_colours_are_distorted_as_published_and_channels_never_swapped() -> None:
-    colour = torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)
-    with seeded(0):
-        moved = np.array([hsv(distort_colours(colour)) for _ in range(400)])
-    hue, saturation, value = moved.T
-    turn = 360 * ((hue - hsv(colour)[0] + 0.5) % 1 - 0.5)
-    assert -36.01 <= turn.min() < -32
-    assert 32 < turn.max() <= 36.01
-    assert (abs(turn) < 0.01).mean() == pytest.approx(0.5, abs=0.1)
-    assert saturation.max() > 1.4 * hsv(colour)[1]
-    assert value.min() == pytest.approx(0.5 * (0.5 - 32 / 255), abs=0.04)
-    assert value.max() == pytest.approx(1.5 * (0.5 + 32 / 255), abs=0.06)
-
-
-def test_distorted_colours_stay_colours() -> None:
-    image = torch.stack(torch.meshgrid(*[torch.linspace(0, 1, 5)] * 3, indexing="ij")).flatten(2)
-    with seeded(0):
-        for _ in range(50):
-            distorted = distort_colours(image)
-            assert distorted.isfinite().all()
-            assert distorted.min() >= -1e-6
-            assert distorted.max() <= 1 + 1e-6
-
-
-@pytest.mark.parametrize("share", [-0.1, -0.03, 0.0, 0.05, 0.1])
-def test_hue_turns_as_torchvision_turns_it(share: float) -> None:
-    grid = torch.stack(torch.meshgrid(*[torch.linspace(0, 1, 17)] * 3, indexing="ij")).flatten(2)
-    expected = v2.functional.adjust_hue(grid, share)
-    torch.testing.assert_close(_turn_hue(grid, share), expected, rtol=0, atol=2e-6)
-
-
 @pytest.mark.parametrize(("width", "height"), [(600, 2), (2, 600)])
 def test_strips_are_resized_to_eight_short_sides_at_most(width: int, height: int) -> None:
     transform = segmentation(8 * 24, ratio_min=1.0, ratio_max=1.0, photometric=False)
@@ -99,3 +64,47 @@ def test_a_crop_is_redrawn_while_one_class_dominates() -> None:
                 mixed += len(transform(pixels, label)[1].unique()) > 1
         shares[limit] = mixed
     assert shares[0.75] > 2 * shares[1.0] > 0, shares
+
+
+def straightforward(
+    image: Image.Image, label: np.ndarray, params: DecoderAugmentParams, crop_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same without distortion, step by step: all is resized, then cut, flipped and padded."""
+    ratio = torch.empty(()).uniform_(params.ratio_min, params.ratio_max).item()
+    H, W = label.shape
+    scale = params.short_side * ratio / max(min(H, W), max(H, W) / 8)
+    target = [max(1, round(H * scale)), max(1, round(W * scale))]
+    pixels = v2.functional.resize(v2.functional.pil_to_tensor(image), target, antialias=True)
+    mask = v2.functional.resize(tv_tensors.Mask(torch.from_numpy(label)), target)
+    height, width = min(target[0], crop_size), min(target[1], crop_size)
+    for _ in range(10):
+        top = int(torch.randint(target[0] - height + 1, ()))
+        left = int(torch.randint(target[1] - width + 1, ()))
+        crop = mask[top : top + height, left : left + width]
+        known = crop[crop != VOID]
+        counts = [int((known == i).sum()) for i in known.unique()]
+        if len(counts) > 1 and max(counts) < params.max_class_share * sum(counts):
+            break
+    pixels = pixels[:, top : top + height, left : left + width]
+    if torch.rand(()) < 0.5:
+        pixels, crop = pixels.flip(2), crop.flip(1)
+    normal = v2.functional.normalize(pixels.float() / 255, list(MEAN), list(STD))
+    padding = [0, 0, crop_size - width, crop_size - height]
+    return v2.functional.pad(normal, padding), v2.functional.pad(crop[None], padding, fill=VOID)[0]
+
+
+@pytest.mark.parametrize("size", [(40, 64), (97, 31), (130, 260)])
+def test_the_values_are_those_of_the_steps_one_by_one(size: tuple[int, int]) -> None:
+    """To the bit: the demo's weights depend on them."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    label = rng.choice(np.array([0, 1, 2, VOID], np.uint8), size)
+    crop_size = ROWS + 20
+    transform = segmentation(crop_size, short_side=100, photometric=False)
+    for seed in range(12):
+        with seeded(seed):
+            found = transform(image, label)
+        with seeded(seed):
+            expected = straightforward(image, label, transform.params, crop_size)
+        assert torch.equal(found[0], expected[0])
+        assert torch.equal(found[1], expected[1].long())

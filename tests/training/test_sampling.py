@@ -1,18 +1,12 @@
-import os
 import random
-import signal
-import subprocess
-import time
 
 import numpy as np
-import psutil
-import pytest
 import torch
-from torch.utils.data import Dataset
 
 from tests.training.data_sets import tag_dataset
 from weaktr.data.manifest import Manifest
-from weaktr.training.sampling import EpochSampler, seeded, training_loader
+from weaktr.training.loading import training_loader
+from weaktr.training.sampling import EpochSampler, seeded
 from weaktr.training.tag_dataset import TagDataset
 
 
@@ -59,30 +53,3 @@ def test_seeding_leaves_the_global_generators_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before[1])
     with seeded(5):
         assert drawn == (random.random(), np.random.rand(), torch.rand(()))  # noqa: NPY002
-
-
-class Slow(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """The process that loads, and the time that it takes."""
-
-    def __len__(self) -> int:
-        return 8
-
-    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        time.sleep(0.1)
-        return torch.tensor(os.getpid()), torch.zeros(())
-
-
-@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="needs Linux")
-def test_a_stop_that_reaches_every_process_leaves_the_loaders_to_the_training() -> None:
-    """SLURM sends SIGTERM to all of them; the step under way still needs its batch."""
-    sampler = EpochSampler(8, seed=0)
-    loader = training_loader(Slow(), sampler, batch_size=2, workers=1, pin_memory=False)
-    batches = iter(loader)
-    pid = int(next(batches)[0][0])
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # From another process: the loader's own parent may end it.
-        subprocess.run(["kill", f"-{number.value}", str(pid)], check=True)
-    assert [int(found[0]) for found, _ in batches] == [pid] * 3
-    worker = psutil.Process(pid)
-    worker.terminate()
-    worker.wait(10)

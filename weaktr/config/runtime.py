@@ -15,8 +15,9 @@ class RuntimeParams(Section):
     devices: Literal["auto"] | Count = "auto"
     """Processes that share a stage's work, each with a GPU or a part of the CPU's threads; `auto`:
     one per GPU, and one on a CPU."""
-    workers: CountOrZero = 0
-    """Loader processes of each process; 0 loads in the process itself."""
+    workers: Literal["auto"] | CountOrZero = "auto"
+    """Loader processes of each training process; 0 loads in the process itself. `auto`: beside a
+    GPU as many as there are CPU cores for it, less one; on a CPU, whose cores are busy, 0."""
     threads: CountOrZero = 0
     """CPU threads of torch, shared out among the processes; 0: as many as there are cores. Nothing
     reruns for it, but a training with another number ends with slightly other weights: sums are

@@ -4,87 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from weaktr.config.decoder import DecoderAugmentParams
-from weaktr.labels import VOID
+from weaktr.labels import VOID, Pixels
+from weaktr.training.colour_distortion import ColourDistortion
+from weaktr.training.draws import coin, uniform
 
 LONGEST = 8
 """Longest side of a resized training image, in short sides, as published: bounds thin strips."""
-
-
-def distort_colours(image: Tensor) -> Tensor:
-    """Random brightness, contrast, saturation and hue, each with a probability of one half.
-
-    The published distortion (mmsegmentation's), without its rounding to 8 bits: brightness is added
-    (up to 32 grey levels), contrast multiplies all channels (0.5 to 1.5) and comes second or last,
-    saturation is HSV's (times 0.5 to 1.5), hue turns by up to 36 degrees.
-
-    Args:
-        image: RGB in [0, 1], `[3, H, W]`.
-
-    Returns:
-        The same, drawn from torch's global generator.
-    """
-    contrast = _uniform(0.5, 1.5) if _coin() else 1.0
-    contrast_first = _coin()
-    if _coin():
-        image = (image + _uniform(-32 / 255, 32 / 255)).clamp(0, 1)
-    if contrast_first:
-        image = (image * contrast).clamp(0, 1)
-    if _coin():
-        image = _saturate(image, _uniform(0.5, 1.5))
-    if _coin():
-        image = _turn_hue(image, _uniform(-0.1, 0.1))
-    if not contrast_first:
-        image = (image * contrast).clamp(0, 1)
-    return image
-
-
-def _saturate(image: Tensor, factor: float) -> Tensor:
-    """Multiplies HSV's saturation, at most to 1; the largest channel of a pixel stays."""
-    value = image.amax(dim=0)
-    chroma = value - image.amin(dim=0)
-    gain = (value / chroma.clamp(min=1e-6)).clamp(max=factor)
-    return value - (value - image) * gain
-
-
-def _turn_hue(image: Tensor, share: float) -> Tensor:
-    """Adds a share of the circle, at most 1/6, to HSV's hue; saturation and value stay.
-
-    With hue h in sixths of the circle, a channel at c (red 0, green 2, blue 4) is
-    `value - chroma * clamp(distance(h, c) - 1, 0, 1)`, the distance taken around the circle.
-    """
-    red, green, blue = image.unbind()
-    value = image.amax(dim=0)
-    chroma = value - image.amin(dim=0)
-    scale = chroma.clamp(min=1e-12).reciprocal_()
-    hue = torch.where(
-        value == red,
-        (green - blue) * scale,
-        torch.where(
-            value == green,
-            (blue - red).mul_(scale).add_(2),
-            (red - green).mul_(scale).add_(4),
-        ),
-    ).add_(6 * share)
-    turned = torch.empty_like(image)
-    for channel, centre in zip(turned, (0, 2, 4), strict=True):
-        distance = (hue - centre).abs_()
-        distance = torch.minimum(distance, (6 - distance).abs_()).sub_(1).clamp_(0, 1)
-        torch.addcmul(value, distance, chroma, value=-1, out=channel)
-    return turned
-
-
-def _uniform(low: float, high: float) -> float:
-    return torch.empty(()).uniform_(low, high).item()
-
-
-def _coin() -> bool:
-    return bool(torch.rand(()) < 0.5)
+ROWS = 96
+"""Rows of a crop whose colours are worked on at once: few enough for a core's own cache."""
 
 
 class SegmentationTransform:
@@ -106,9 +39,9 @@ class SegmentationTransform:
     ) -> None:
         self.params = params
         self.crop_size = crop_size
-        self.normalise = v2.Normalize(list(mean), list(std))
+        self.mean, self.std = (torch.tensor(x).view(3, 1, 1) for x in (mean, std))
 
-    def __call__(self, image: Image.Image, label: np.ndarray) -> tuple[Tensor, Tensor]:
+    def __call__(self, image: Image.Image, label: Pixels) -> tuple[Tensor, Tensor]:
         """Augments one pair, drawing from torch's global generator.
 
         Args:
@@ -118,39 +51,59 @@ class SegmentationTransform:
         Returns:
             Float image `[3, crop_size, crop_size]` and int64 label `[crop_size, crop_size]`.
         """
-        pixels = tv_tensors.Image(v2.functional.pil_to_tensor(image))
-        mask = tv_tensors.Mask(torch.from_numpy(label))
-        H, W = mask.shape
-        ratio = _uniform(self.params.ratio_min, self.params.ratio_max)
+        H, W = label.shape
+        ratio = uniform(self.params.ratio_min, self.params.ratio_max)
         scale = self.params.short_side * ratio / max(min(H, W), max(H, W) / LONGEST)
         target = [max(1, round(H * scale)), max(1, round(W * scale))]
+        pixels = v2.functional.pil_to_tensor(image)
         pixels = v2.functional.resize(pixels, target, antialias=True)
-        mask = v2.functional.resize(mask, target)
-        top, left, height, width = self._crop_box(mask)
-        pixels = v2.functional.crop(pixels, top, left, height, width)
-        mask = v2.functional.crop(mask, top, left, height, width)
-        if self.params.flip and _coin():
-            pixels = v2.functional.horizontal_flip(pixels)
-            mask = v2.functional.horizontal_flip(mask)
-        colours = pixels.as_subclass(torch.Tensor).float() / 255
-        if self.params.photometric:
-            colours = distort_colours(colours)
-        normal = self.normalise(colours)
-        padding = [0, 0, self.crop_size - width, self.crop_size - height]
-        normal = v2.functional.pad(normal, padding, fill=0)
-        mask = v2.functional.pad(mask, padding, fill=VOID)
-        return normal, mask.as_subclass(torch.Tensor).long()
+        rows, columns, crop = self._crop(label, target)
+        mirror = -1 if self.params.flip and coin() else 1
+        distortion = ColourDistortion.draw() if self.params.photometric else ColourDistortion()
+        cut = pixels[:, rows, columns].numpy()[:, :, ::mirror]
+        colours = self._normal_colours(torch.from_numpy(np.ascontiguousarray(cut)), distortion)
+        ids = torch.full((self.crop_size, self.crop_size), VOID)
+        ids[: crop.shape[0], : crop.shape[1]] = torch.from_numpy(crop[:, ::mirror].copy())
+        return colours, ids
 
-    def _crop_box(self, mask: Tensor) -> tuple[int, int, int, int]:
-        """Top, left, height, width of a random crop that no class dominates, if ten draws allow."""
-        H, W = mask.shape
+    def _normal_colours(self, pixels: Tensor, distortion: ColourDistortion) -> Tensor:
+        """Distorted, normalised and padded: uint8 `[3, h, w]` to float `[3, S, S]`."""
+        height, width = pixels.shape[1:]
+        result = torch.zeros(3, self.crop_size, self.crop_size)
+        for top in range(0, height, ROWS):
+            part = distortion(pixels[:, top : top + ROWS].float().div_(255))
+            place = result[:, top : min(top + ROWS, height), :width]
+            torch.sub(part, self.mean, out=place).div_(self.std)
+        return result
+
+    def _crop(self, label: Pixels, target: Sequence[int]) -> tuple[slice, slice, Pixels]:
+        """A random crop that no class dominates, if ten draws allow.
+
+        Args:
+            label: Of the image as it is.
+            target: Height and width of the resized image.
+
+        Returns:
+            Its rows and columns in the resized image, and the resized label there.
+        """
+        H, W = target
+        from_row, from_column = (
+            _nearest(size, wanted) for size, wanted in zip(label.shape, target, strict=True)
+        )
         height, width = min(H, self.crop_size), min(W, self.crop_size)
         for _ in range(10 if self.params.max_class_share < 1 else 1):
             top = int(torch.randint(H - height + 1, ()))
             left = int(torch.randint(W - width + 1, ()))
-            ids = mask[top : top + height, left : left + width].flatten()
-            counts = torch.bincount(ids, minlength=VOID + 1)[:VOID]
+            rows, columns = slice(top, top + height), slice(left, left + width)
+            crop = label[from_row[rows]][:, from_column[columns]]
+            counts = torch.bincount(torch.from_numpy(crop.ravel()), minlength=VOID + 1)[:VOID]
             several = int((counts > 0).sum()) > 1
             if several and counts.max() < self.params.max_class_share * counts.sum():
                 break
-        return top, left, height, width
+        return rows, columns, crop
+
+
+def _nearest(size: int, wanted: int) -> np.ndarray:
+    """Where torch's nearest-neighbour resize takes each of `wanted` places from, of `size`."""
+    places = torch.arange(size, dtype=torch.float32).view(1, 1, size, 1)
+    return F.interpolate(places, (wanted, 1)).flatten().long().numpy()

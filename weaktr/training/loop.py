@@ -24,11 +24,12 @@ from weaktr.precision import autocast, float32_products
 from weaktr.progress import track
 from weaktr.stopping import Stop, Stopped
 from weaktr.training.checkpoint import Checkpoint, Progress
+from weaktr.training.loading import Batch, WaitClock, training_loader, waiting_in_words
 from weaktr.training.loss_watch import LossWatch
-from weaktr.training.sampling import EpochSampler, sample_seed, training_loader
+from weaktr.training.sampling import EpochSampler, sample_seed
 from weaktr.training.schedules import Schedule
 from weaktr.training.settings import TrainingSettings
-from weaktr.training.steps import Batch, Losses, train_epoch
+from weaktr.training.steps import Losses, train_epoch
 
 LOOK_EVERY = 50
 """Steps after which a GPU is asked whether all losses were finite."""
@@ -49,6 +50,7 @@ def train(
     score: Callable[[nn.Module], float] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, values: None,
     name_of: Callable[[int], str] = str,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[dict[str, float]]:
     """Trains in place and returns the curves.
 
@@ -74,6 +76,7 @@ def train(
         score: Called after each epoch with the model in evaluation mode; the highest wins.
         on_epoch: Called with the epoch's number, from 1, and its curves.
         name_of: From the index of a sample to its name, for messages.
+        say: Is told, once, if training waits long for its batches.
 
     Returns:
         One mapping per epoch: `epoch`, `lr`, the mean of each named loss, and `score`.
@@ -103,6 +106,7 @@ def train(
     progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
     if checkpoint is not None and (progress.epoch or progress.step):
         checkpoint.say(f"{checkpoint.name} goes on after {_reached(progress, steps, settings)}")
+    began = progress.epoch
     forward = torch.compile(model) if settings.compile else model
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     if progress.scaling:
@@ -161,8 +165,9 @@ def train(
         model.train()
         left = range(epoch * steps + progress.step, (epoch + 1) * steps)
         title = f"epoch {epoch + 1}/{settings.epochs}"
+        clock = WaitClock()
         train_epoch(
-            track(loader, title, total=len(left) * accumulate),
+            track(clock.watch(loader), title, total=len(left) * accumulate),
             batch_loss,
             optimizer,
             rates,
@@ -174,6 +179,8 @@ def train(
             whole_step=whole_step,
         )
         watch.check()
+        if epoch == began and is_first() and (line := waiting_in_words(clock.share, loader)):
+            say(line)
         model.eval()
         is_last = epoch + 1 == settings.epochs
         if is_last:  # what the very last step did, no loss of the training has seen

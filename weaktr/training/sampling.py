@@ -6,23 +6,20 @@ uninterrupted one.
 """
 
 import hashlib
-import multiprocessing
-import os
 import random
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 from weaktr.distributed import share
 
 Key = tuple[int, int]
 """Epoch and index of a sample."""
+_OWN_BITS = np.random.MT19937(0)
+"""What `numpy` draws from while a sample is made."""
 
 
 def sample_seed(*parts: object) -> int:
@@ -34,16 +31,19 @@ def sample_seed(*parts: object) -> int:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seeds `random`, `numpy` and `torch` (CPU) inside the block and restores them after it."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python_state = random.getstate()
+    numpys = np.random.get_bit_generator()  # type: ignore[attr-defined]
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
+        # Twenty times faster than to copy the state.
+        np.random.set_bit_generator(_OWN_BITS)  # type: ignore[attr-defined]
         np.random.seed(seed)  # noqa: NPY002
         torch.random.default_generator.manual_seed(seed)
         try:
             yield
         finally:
             random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
+            np.random.set_bit_generator(numpys)  # type: ignore[attr-defined]
 
 
 class EpochSampler(Sampler[Key]):
@@ -92,49 +92,3 @@ class SharedBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         for batch in self.batches:
             yield list(share(batch))  # type: ignore[arg-type]
-
-
-def training_loader(
-    dataset: Dataset[tuple[Tensor, Tensor]],
-    sampler: EpochSampler,
-    *,
-    batch_size: int,
-    workers: int,
-    pin_memory: bool,
-) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches in the sampler's order, each cut to what this process takes of it.
-
-    Args:
-        dataset: Takes `(epoch, index)` keys.
-        sampler: Gives the keys.
-        batch_size: Samples per batch, of all processes together.
-        workers: Loader processes; they stay alive between epochs.
-        pin_memory: Whether batches go to a CUDA device.
-    """
-    return DataLoader(
-        dataset,
-        batch_sampler=SharedBatches(sampler, batch_size),
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=pin_memory,
-        worker_init_fn=_leave_signals_to_the_main_process,
-        generator=torch.Generator(),  # else it draws from the network's, more or less with workers
-    )
-
-
-def _leave_signals_to_the_main_process(worker: int) -> None:
-    """A stop may reach every process; the training is to end its step, and needs the batch."""
-    for name in ("SIGINT", "SIGHUP", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None and hasattr(signal, "sigwaitinfo"):  # Linux
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_told_by, args=(parent.pid,), daemon=True).start()
-
-
-def _end_when_told_by(process: int | None) -> None:
-    """Takes SIGTERM from one process only: the training ends its loaders so, SLURM all at once."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != process:
-        pass
-    os._exit(0)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from weaktr.distributed import all_sum, sum_gradients
+from weaktr.training.loading import Batch
 from weaktr.training.loss_watch import LossWatch
 from weaktr.training.schedules import Schedule
 
-Batch = tuple[Tensor, Tensor]
 Losses = Mapping[str, Tensor]
 
 
