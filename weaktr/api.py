@@ -35,6 +35,7 @@ from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.network import Network
 from weaktr.models.segmenter import Segmenter
 from weaktr.predict import run
+from weaktr.predict.images import overlay_picture
 from weaktr.predict.known_tags import parse_class_tags
 from weaktr.segmentation.segment import segment as segment_arrays
 
@@ -89,7 +90,7 @@ class Segmentation:
 
     def overlay(self) -> Image.Image:
         """The labels painted over the image; at most 2048 pixels long."""
-        return run.overlay_picture(self.image, self.labels)
+        return overlay_picture(self.image, self.labels)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the labels as the palette PNG that `weaktr predict` writes.

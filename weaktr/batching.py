@@ -1,7 +1,7 @@
 """Many items through slow steps, side by side, with a bound on how many are held."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -24,7 +24,7 @@ def thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 def map_ahead(
     pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Results in the order of the items, each worked out before it is asked for.
 
     Args:

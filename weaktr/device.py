@@ -60,12 +60,15 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def count_processes(wanted: int | Literal["auto"], device: str) -> int:
+def count_processes(
+    wanted: int | Literal["auto"], device: str, *, given_as: str = "runtime.devices"
+) -> int:
     """How many processes share the work.
 
     Args:
-        wanted: `runtime.devices`.
+        wanted: One process per GPU, or so many.
         device: As `choose_device` gives it.
+        given_as: The option or param that holds the number, for the message.
 
     Raises:
         UserError: If there are not so many GPUs, or the device is one that cannot be shared.
@@ -76,7 +79,7 @@ def count_processes(wanted: int | Literal["auto"], device: str) -> int:
         visible = torch.cuda.device_count()
         if wanted != "auto" and wanted > visible:
             raise UserError(
-                f"runtime.devices: {wanted} GPUs are wanted and {visible} can be seen; lower it, "
+                f"{given_as}: {wanted} GPUs are wanted and {visible} can be seen; lower it, "
                 "or look at CUDA_VISIBLE_DEVICES."
             )
         return visible if wanted == "auto" else wanted
@@ -84,16 +87,21 @@ def count_processes(wanted: int | Literal["auto"], device: str) -> int:
         return 1
     if device != "cpu":
         raise UserError(
-            f"runtime.devices: {wanted} processes cannot share the one device {device}; use "
+            f"{given_as}: {wanted} processes cannot share the one device {device}; use "
             "'cuda' for several GPUs, or 1 process."
         )
     count = int(wanted)
     if count > max(_cores(), FEW):
         raise UserError(
-            f"runtime.devices: {count} processes on {_cores()} CPU cores would only wait for each "
+            f"{given_as}: {count} processes on {_cores()} CPU cores would only wait for each "
             "other; lower it, or use 'auto'."
         )
     return count
+
+
+def devices_of(processes: int, device: str) -> list[str]:
+    """The device of each process, counted as `count_processes` does."""
+    return [f"cuda:{i}" if device == "cuda" else device for i in range(processes)]
 
 
 def own_device(device: str) -> str:

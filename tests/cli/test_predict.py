@@ -1,4 +1,5 @@
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,24 @@ def test_predict_again_gives_the_same_and_takes_no_results_for_images(segmenter:
     again = {path: path.read_bytes() for path in Path().rglob("*.*") if path.is_file()}
     assert again.items() >= first.items()
     assert set(again) - set(first) == {Path("overlays/x.jpg")}
+
+
+def test_predict_on_several_devices_gives_the_same(
+    segmenter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(20):
+        write_image(Path(f"in/{i}.jpg"), width=30 + i % 3, height=30)
+    made = []
+    for count in (1, 2):
+        options = ("--overlay", "--format", "coco", "--devices", count)
+        assert weaktr("predict", segmenter, "in", "-o", "out", *options) == 0
+        assert "20 of 20 images segmented" in capsys.readouterr().out
+        made.append({path: path.read_bytes() for path in Path("out").rglob("*.*")})
+        shutil.rmtree("out")
+    assert len(made[0]) > 20 + 20 + 2
+    assert made[0] == made[1]
+    assert weaktr("predict", segmenter, "in", "--devices", "none") == 2
+    assert "--devices must be auto or a number from 1. Got: 'none'" in capsys.readouterr().err
 
 
 def test_predict_skips_what_it_cannot_read(

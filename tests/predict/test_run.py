@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+import weaktr.predict.images
 import weaktr.predict.run
 import weaktr.segmentation.segment
 from tests.colour_model import CLASSES, MODEL, PARAMS, striped
@@ -103,7 +104,7 @@ def test_images_of_equal_shape_go_through_the_network_together(
         sizes.append(len(images))
         return segment(model, images, params, allowed)
 
-    monkeypatch.setattr(weaktr.predict.run, "segment", counted)
+    monkeypatch.setattr(weaktr.predict.images, "segment", counted)
     images = [save(tmp_path / f"{i}.png", striped(20 + i % 2, 20, "r")) for i in range(20)]
     run(images, tmp_path / "out")
     assert sorted(sizes) == [2, 2, 8, 8]
@@ -126,8 +127,8 @@ def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         with lock:
             held -= 1
 
-    monkeypatch.setattr(weaktr.predict.run, "read_image", counting_read)
-    monkeypatch.setattr(weaktr.predict.run, "write_mask", counting_write)
+    monkeypatch.setattr(weaktr.predict.images, "read_image", counting_read)
+    monkeypatch.setattr(weaktr.predict.images, "write_mask", counting_write)
     images = [save(tmp_path / f"{i}.png", striped(8 + i % 3, 8, "r")) for i in range(300)]
     images.insert(0, save(tmp_path / "odd.png", striped(8, 30, "r")))
     run(images, tmp_path / "out")
@@ -147,7 +148,7 @@ def test_any_size_goes(tmp_path: Path, width: int, height: int) -> None:
 
 
 def test_overlays_are_at_most_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weaktr.predict.run.OVERLAY_SIDE", 50)
+    monkeypatch.setattr("weaktr.predict.images.OVERLAY_SIDE", 50)
     wide = save(tmp_path / "wide.png", striped(100, 20, "kr"))
     small = save(tmp_path / "small.png", striped(30, 20, "kr"))
     run([wide, small], tmp_path / "out", overlay=True)
@@ -199,7 +200,7 @@ def test_a_failure_leaves_nothing_half_written(
             raise RuntimeError("a bug")
         return segment(*arguments)
 
-    monkeypatch.setattr(weaktr.predict.run, "segment", failing)
+    monkeypatch.setattr(weaktr.predict.images, "segment", failing)
     with pytest.raises(RuntimeError):
         run(images, tmp_path / "out")
     written = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
@@ -228,7 +229,7 @@ def test_an_image_that_memory_does_not_suffice_for_is_named_and_the_others_go_on
             raise error
         return segment(model, images, *more)
 
-    monkeypatch.setattr(weaktr.predict.run, "segment", short_of_memory)
+    monkeypatch.setattr(weaktr.predict.images, "segment", short_of_memory)
     images = [save(tmp_path / f"{i}.png", striped(30, 20, "ggrg"[i])) for i in range(4)]
     outcome = run(images, tmp_path / "out", overlay=True)
     assert sizes == [4, 1, 1, 1, 1]
@@ -244,14 +245,14 @@ def test_an_image_that_memory_does_not_suffice_for_is_named_and_the_others_go_on
 def test_memory_that_does_not_suffice_to_read_or_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    original = getattr(weaktr.predict.run, place)
+    original = getattr(weaktr.predict.images, place)
 
     def failing(*arguments: Any) -> Any:
         if "1.png" in str(arguments[0]) or np.shape(arguments[0])[:1] == (21,):
             raise MemoryError
         return original(*arguments)
 
-    monkeypatch.setattr(weaktr.predict.run, place, failing)
+    monkeypatch.setattr(weaktr.predict.images, place, failing)
     images = [save(tmp_path / f"{i}.png", striped(30, 20 + i, "g")) for i in range(3)]
     outcome = run(images, tmp_path / "out", overlay=True)
     assert [problem.split()[0] for problem in outcome.skipped] == [str(images[1])]

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from weaktr.labelling.format_names import FormatName
 
 if TYPE_CHECKING:
     from weaktr.predict.run import Outcome
+
+EACH = 64
+"""Images for which one more process pays: it starts in seconds."""
 
 
 def predict(
@@ -66,6 +69,10 @@ def predict(
         typer.Option(min=0, help="Skip larger images before they are decoded.", show_default="160"),
     ] = None,
     device: Device = "auto",
+    devices: Annotated[
+        str,
+        typer.Option(help="Processes that share the images: a number, or auto: one per GPU."),
+    ] = "auto",
 ) -> None:
     """Segment images: masks and a table.
 
@@ -83,13 +90,14 @@ def predict(
     weaktr predict models/segmenter photos/ 'more/**/*.png' -o found --scales 0.75,1,1.25
     weaktr predict models/segmenter photos/ --tags photos/tags.csv --crf
     weaktr predict models/segmenter photos/ --format labelstudio
+    weaktr predict models/segmenter photos/ --devices 4
     weaktr predict runs:/3f2a.../segmenter photos/
     weaktr predict models:/animals/1 photos/
     """
     from weaktr.cli.masks_to import refuse_existing
     from weaktr.config.values import MAX_MEGAPIXELS
     from weaktr.data.images import PixelLimit
-    from weaktr.device import choose_device, set_threads
+    from weaktr.device import choose_device, count_processes, devices_of, set_threads
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.models.segmenter import Segmenter
     from weaktr.predict import run
@@ -97,6 +105,7 @@ def predict(
     from weaktr.predict.known_tags import read_known_tags
 
     numbers = parse_scales(scales)
+    wanted = parse_devices(devices)
     if format is not None:
         refuse_existing(output / f"for-{format}")
     passed_over: list[str] = []
@@ -105,7 +114,11 @@ def predict(
     for note in passed_over:
         print(f"Note: {note}", file=sys.stderr)
     set_threads(0)
-    loaded = load_named_model(model, Segmenter, choose_device(device, given_as="--device"))
+    chosen = choose_device(device, given_as="--device")
+    processes = count_processes(wanted, chosen, given_as="--devices")
+    if wanted == "auto":
+        processes = min(processes, -(-len(paths) // EACH))
+    loaded = load_named_model(model, Segmenter, "cpu" if processes > 1 else chosen)
     allowed = None
     if tags is not None:
         allowed, notes = read_known_tags(tags, paths, loaded.classes)
@@ -126,6 +139,7 @@ def predict(
             "make it smaller, cut it into tiles, or raise --max-megapixels",
         ),
         threads=min(8, os.cpu_count() or 1),
+        devices=devices_of(processes, chosen) if processes > 1 else (),
     )
     say(outcome, output)
     if format is not None and len(outcome.skipped) < outcome.images:
@@ -163,6 +177,19 @@ def parse_scales(text: str) -> tuple[float, ...]:
             f" Got: {text!r}"
         )
     return numbers
+
+
+def parse_devices(text: str) -> "int | Literal['auto']":
+    """`auto` or a number of processes.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise UserError(f"--devices must be auto or a number from 1. Got: {text!r}")
+    return int(text)
 
 
 def say(outcome: "Outcome", output: Path) -> None:

@@ -1,36 +1,29 @@
 """Prediction on new images: palette PNG masks, overlays and a table, for any number of images.
 
 Files are read and written by a pool while the network runs; images of equal shape go through it
-together. Only a few images are in memory at a time.
+together. Only a few images are in memory at a time. With several devices, each has a process that
+is given batches: they are put together as for one, and so is the table.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
-from weaktr.batching import equal_shape_batches, map_ahead
+from weaktr.batching import equal_shape_batches, map_ahead, thread_pool
 from weaktr.config.crf import CrfParams
 from weaktr.config.decoder import DecoderParams
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import PixelLimit, read_image
-from weaktr.data.masks import write_mask
-from weaktr.device import free_memory, ran_out_of_memory
+from weaktr.data.images import PixelLimit
 from weaktr.errors import UserError
-from weaktr.files import replace_file
-from weaktr.labels import Pixels
 from weaktr.models.segmenter import Segmenter
 from weaktr.predict.image_paths import output_names
+from weaktr.predict.images import Done, Job, Loaded, load, segment_batch, write
+from weaktr.predict.processes import Work, rows_of_processes
 from weaktr.predict.table import Row, prediction_table, write_classes
 from weaktr.progress import track
-from weaktr.report.overlay import overlay
-from weaktr.segmentation.segment import Segmentation, segment
 
 BATCH_IMAGES = 8
 """Images of equal shape that are segmented together."""
@@ -40,35 +33,6 @@ HELD_PIXELS = 2**24
 """Decoded pixels that may wait for others of their shape."""
 WINDOW = 64
 """Images by which one may overtake another."""
-OVERLAY_SIDE = 2048
-"""Longest side of an overlay: it is for looking at."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """An image to do."""
-
-    index: int
-    path: Path
-    name: str
-    """Of its results, without suffix."""
-    allowed: tuple[int, ...] | None
-
-
-class _Loaded(NamedTuple):
-    """A decoded image, or why there is none."""
-
-    job: _Job
-    image: Pixels | None
-    problem: str = ""
-
-
-class _Done(NamedTuple):
-    """An image, segmented unless memory did not suffice."""
-
-    job: _Job
-    image: Pixels
-    result: Segmentation | None
 
 
 @dataclass
@@ -77,7 +41,7 @@ class Outcome:
 
     Attributes:
         images: How many were asked for.
-        skipped: Why each image without a mask has none, one sentence each.
+        skipped: Why each image without a mask has none, one sentence each, in their order.
     """
 
     images: int
@@ -126,6 +90,7 @@ def predict(
     overlay: bool = False,
     limit: PixelLimit | None = None,
     threads: int = 2,
+    devices: Sequence[str] = (),
 ) -> Outcome:
     """Writes `masks/<name>.png`, `predictions.csv`, `classes.csv`, and `overlays/<name>.jpg`.
 
@@ -143,152 +108,74 @@ def predict(
         overlay: Whether to write pictures of the masks over their images.
         limit: Of the size of an image; larger ones are skipped too.
         threads: Files that are read and written side by side while the network runs.
+        devices: Of processes that share the work, one each; none: this process does it all.
 
     Raises:
-        UserError: If a result would overwrite an image, or cannot be written.
+        UserError: If a result would overwrite an image, or cannot be written, or a process of
+            several was killed.
     """
     names = output_names(images)
     tags = allowed or [None] * len(images)
-    jobs = [_Job(*job) for job in zip(range(len(images)), images, names, tags, strict=True)]
+    jobs = [Job(*job) for job in zip(range(len(images)), images, names, tags, strict=True)]
     _refuse_overwriting(jobs, output)
-    outcome = Outcome(len(images))
+    work = Work(model, params, output, tuple(classes), overlay)
+    skipped: dict[int, str] = {}
 
-    with _writing(output), ThreadPoolExecutor(threads) as pool:
+    with _writing(output), thread_pool(threads) as pool:
         write_classes(output / "classes.csv", classes)
         with prediction_table(output / "predictions.csv", classes) as table:
 
-            def readable() -> Iterator[_Loaded]:
-                load = partial(_load, limit=limit)
-                for loaded in map_ahead(pool, load, jobs, ahead=threads):
+            def readable() -> Iterator[Loaded]:
+                for loaded in map_ahead(pool, partial(load, limit=limit), jobs, ahead=threads):
                     if loaded.image is not None:
                         yield loaded
                     else:
-                        outcome.skipped.append(loaded.problem)
+                        skipped[loaded.job.index] = loaded.problem
                         table.add(loaded.job.index, None)
 
-            def write(done: _Done) -> tuple[int, Row | str]:
-                return done.job.index, _write(done, output, classes, overlay=overlay)
-
-            results = _segmented(model, readable(), params)
-            rows = map_ahead(pool, write, results, ahead=2 * threads)
-            for index, row in track(rows, "images", total=len(jobs)):
-                if isinstance(row, str):
-                    outcome.skipped.append(row)
-                table.add(index, None if isinstance(row, str) else row)
-    return outcome
-
-
-def _load(job: _Job, limit: PixelLimit | None) -> _Loaded:
-    try:
-        return _Loaded(job, np.array(read_image(job.path, limit)))
-    except UserError as error:
-        return _Loaded(job, None, str(error))
-    except MemoryError:
-        return _Loaded(job, None, _too_large(job, ""))
+            batches = _equal_shapes(readable())
+            if devices:
+                rows = rows_of_processes(work, batches, devices)
+            else:
+                rows = _rows_of_this_process(work, batches, pool, ahead=2 * threads)
+            with closing(rows):
+                for index, row in track(rows, "images", total=len(jobs)):
+                    if isinstance(row, str):
+                        skipped[index] = row
+                    table.add(index, None if isinstance(row, str) else row)
+    return Outcome(len(images), [skipped[index] for index in sorted(skipped)])
 
 
-def _segmented(
-    model: Segmenter, loaded: Iterator[_Loaded], params: EvaluationParams
-) -> Iterator[_Done]:
-    """Segments images in batches of equal shape."""
-    everything = tuple(range(model.num_labels - 1))
+def _equal_shapes(loaded: Iterable[Loaded]) -> Iterator[list[Loaded]]:
+    """Decoded images in batches of one shape each."""
 
-    def shape_of(one: _Loaded) -> tuple[int, int]:
+    def shape_of(one: Loaded) -> tuple[int, int]:
         assert one.image is not None
         return one.image.shape[0], one.image.shape[1]
 
-    for batch in equal_shape_batches(
+    return equal_shape_batches(
         loaded,
         shape_of,
         images=BATCH_IMAGES,
         pixels=BATCH_PIXELS,
         held=HELD_PIXELS,
         window=WINDOW,
-    ):
-        images = [one.image for one in batch if one.image is not None]
-        allowed = [everything if one.job.allowed is None else one.job.allowed for one in batch]
-        results = _segment_in_memory(model, images, params, allowed)
-        for one, image, result in zip(batch, images, results, strict=True):
-            yield _Done(one.job, image, result)
-
-
-def _segment_in_memory(
-    model: Segmenter,
-    images: Sequence[Pixels],
-    params: EvaluationParams,
-    allowed: Sequence[tuple[int, ...]],
-) -> Sequence[Segmentation | None]:
-    """`segment`, one by one where memory does not suffice for all; `None` where not for one."""
-    try:
-        return segment(model, images, params, allowed)
-    except (RuntimeError, MemoryError) as error:
-        if not ran_out_of_memory(error):
-            raise
-    free_memory()
-    if len(images) == 1:
-        return [None]
-    alone = [[image] for image in images], [[classes] for classes in allowed]
-    return [_segment_in_memory(model, one, params, a)[0] for one, a in zip(*alone, strict=True)]
-
-
-def _too_large(job: _Job, size: str) -> str:
-    return (
-        f"{job.path}{size} needs more memory than there is; make it smaller, cut it into tiles, or "
-        "run it on another machine."
     )
 
 
-def _write(done: _Done, output: Path, classes: Sequence[str], *, overlay: bool) -> Row | str:
-    """Writes the files of one image; gives its row of the table, or says why there is none."""
-    too_large = _too_large(done.job, f" ({done.image.shape[1]}x{done.image.shape[0]} pixels)")
-    if done.result is None:
-        return too_large
-    try:
-        return _write_result(done, done.result, output, classes, overlay=overlay)
-    except MemoryError:
-        return too_large
+def _rows_of_this_process(
+    work: Work, batches: Iterable[list[Loaded]], pool: Executor, *, ahead: int
+) -> Generator[tuple[int, Row | str]]:
+    """Segments here while the pool writes what was found before."""
+
+    def write_one(done: Done) -> tuple[int, Row | str]:
+        return done.job.index, write(done, work.output, work.classes, overlay=work.overlay)
+
+    results = (done for batch in batches for done in segment_batch(work.model, batch, work.params))
+    return map_ahead(pool, write_one, results, ahead=ahead)
 
 
-def _write_result(
-    done: _Done, result: Segmentation, output: Path, classes: Sequence[str], *, overlay: bool
-) -> Row:
-    labels, confidence = result
-    mask = f"masks/{done.job.name}.png"
-    counts = np.bincount(labels.reshape(-1), minlength=len(classes) + 1)
-    sums = np.bincount(labels.reshape(-1), confidence.reshape(-1), minlength=len(classes) + 1)
-    picture = overlay_picture(done.image, labels) if overlay else None
-    with replace_file(output / mask) as temporary:
-        write_mask(temporary, labels)
-    if picture is not None:
-        with replace_file(output / "overlays" / f"{done.job.name}.jpg") as temporary:
-            picture.save(temporary, format="JPEG", quality=92)
-    return Row(
-        image=str(done.job.path),
-        mask=mask,
-        width=labels.shape[1],
-        height=labels.shape[0],
-        shares=tuple((counts / labels.size).tolist()),
-        confidence=float(confidence.mean(dtype=np.float64)),
-        confidences={
-            name: float(sums[label] / counts[label])
-            for label, name in enumerate(classes, start=1)
-            if counts[label]
-        },
-    )
-
-
-def overlay_picture(image: Pixels, labels: Pixels) -> Image.Image:
-    """The mask painted over the image, at most `OVERLAY_SIDE` pixels long."""
-    picture, mask = Image.fromarray(image), Image.fromarray(labels)
-    factor = OVERLAY_SIDE / max(picture.size)
-    if factor < 1:
-        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-        picture = picture.resize(size, Image.Resampling.BOX)
-        mask = mask.resize(size, Image.Resampling.NEAREST)
-    return Image.fromarray(overlay(np.asarray(picture), np.asarray(mask)))
-
-
-def _refuse_overwriting(jobs: Sequence[_Job], output: Path) -> None:
+def _refuse_overwriting(jobs: Sequence[Job], output: Path) -> None:
     inputs = {job.path.resolve(): job.path for job in jobs}
     for job in jobs:
         for target in (f"masks/{job.name}.png", f"overlays/{job.name}.jpg"):
