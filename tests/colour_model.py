@@ -15,13 +15,13 @@ class ColourModel(Segmenter):
     """Finds the brightest colour; dark pixels are background."""
 
     mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-    num_labels = 4
+    num_labels, patch_size = 4, 1
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.anchor = nn.Parameter(torch.zeros(1))  # it tells which device the model is on
 
-    def forward(self, x: Tensor, *, with_early: bool = False) -> Tensor:
+    def masks(self, x: Tensor, *, with_early: bool = False) -> Tensor:
         assert not with_early
         background = torch.full_like(x[:, :1], -1.0)
         return 4 * torch.cat((background, x), dim=1)

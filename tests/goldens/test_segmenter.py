@@ -14,14 +14,9 @@ from weaktr.convert.released import import_checkpoint
 from weaktr.convert.released_names import convert_state
 from weaktr.models.any_network import load_any_model
 from weaktr.models.segmenter import Segmenter
-from weaktr.segmentation.sliding_window import (
-    InferenceSettings,
-    ScaleLogits,
-    enlarged_size,
-    mean_probabilities,
-    network_passes,
-    window_starts,
-)
+from weaktr.segmentation.network_passes import ScaleMasks, network_passes
+from weaktr.segmentation.probabilities import mean_probabilities
+from weaktr.segmentation.sliding_window import InferenceSettings, enlarged_size, window_starts
 from weaktr.training.clipped_cross_entropy import ClippedCrossEntropy
 
 
@@ -86,7 +81,7 @@ def test_sliding_window_inference_equals_published(window_batch: int, tmp_path: 
         assert len(starts[0]) * len(starts[1]) == count
 
     size = tuple(case.hyper["ori_shape"])
-    passes: list[ScaleLogits] = list(network_passes(model, inputs, settings))
+    passes: list[ScaleMasks] = list(network_passes(model, inputs, settings))
     probabilities = mean_probabilities(passes, size)[0]
     case.check("prob", probabilities)
     case.check("prob_single", mean_probabilities(passes[:1], size)[0])

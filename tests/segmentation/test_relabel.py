@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.segmentation.whole_images import probabilities as probabilities_of
 from tests.tiny import run_stages, tiny_params, write_params
 from weaktr.config.load import parse_params
 from weaktr.data.manifest import Manifest
@@ -12,7 +13,7 @@ from weaktr.data.masks import read_mask
 from weaktr.journal import ImageJournal
 from weaktr.models.segmenter import Segmenter
 from weaktr.segmentation.relabel import relabel
-from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_probabilities
+from weaktr.segmentation.sliding_window import InferenceSettings
 
 
 def test_relabelled_pixels_are_the_likeliest_tag_or_background(
@@ -33,7 +34,7 @@ def test_relabelled_pixels_are_the_likeliest_tag_or_background(
     forbidden_somewhere = False
     for record in manifest.records[:6]:
         image = torch.from_numpy(np.array(Image.open(record.image).convert("RGB")))
-        probabilities = sliding_window_probabilities(model, image[None], settings)[0]
+        probabilities = probabilities_of(model, image[None], settings)[0]
         ids = [0, *(manifest.classes.index(tag) + 1 for tag in record.tags)]
         others = [i for i in range(len(probabilities)) if i not in ids]
         forbidden_somewhere |= bool(np.isin(probabilities.argmax(0), others).any())

@@ -1,6 +1,6 @@
 """Windows, scales and mirror images, against loops and by hand."""
 
-import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,23 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from oracles.sliding_window import sliding_probabilities
+from tests.segmentation.whole_images import all_passes, probabilities
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.decoder import DecoderParams
 from weaktr.config.evaluation import EvaluationParams
 from weaktr.models.segmenter import Segmenter
+from weaktr.segmentation import probabilities as probabilities_module
+from weaktr.segmentation.network_passes import ScaleMasks, Side, network_passes
+from weaktr.segmentation.probabilities import best_labels, mean_probabilities
 from weaktr.segmentation.sliding_window import (
     InferenceSettings,
-    ScaleLogits,
-    best_labels,
     enlarged_size,
-    mean_probabilities,
-    network_passes,
-    num_logits,
     scaled_inputs,
     scaled_size,
-    sliding_window_labels,
-    sliding_window_logits,
-    sliding_window_probabilities,
     window_starts,
 )
 
@@ -34,14 +31,14 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 class Pointwise(nn.Module):
     """Logits of a pixel from that pixel alone, so that windows cannot matter."""
 
-    mean, std = MEAN, STD
+    mean, std, patch_size = MEAN, STD, 1
 
     def __init__(self, labels: int = 3) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, labels, 1)
         self.batches: list[int] = []
 
-    def forward(self, x: Tensor) -> Tensor:
+    def masks(self, x: Tensor, *, with_early: bool = False) -> Tensor:
         self.batches.append(x.shape[0])
         return self.conv(x)
 
@@ -49,9 +46,9 @@ class Pointwise(nn.Module):
 class Contextual(Pointwise):
     """Logits that depend on the place in the window."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def masks(self, x: Tensor, *, with_early: bool = False) -> Tensor:
         ramp = torch.linspace(0, 1, x.shape[-1])
-        return super().forward(x) * (1 + ramp + x.mean())
+        return super().masks(x) * (1 + ramp + x.mean())
 
 
 def images(batch: int, height: int, width: int, seed: int = 0) -> Tensor:
@@ -78,39 +75,63 @@ def test_windows_cover_a_side_and_end_with_it() -> None:
     assert window_starts(19, 10, 4) == [0, 4, 8, 9]
 
 
+def small_segmenter(**changes: int) -> Segmenter:
+    """Patches that divide neither windows nor strides."""
+    torch.manual_seed(0)
+    backbone = BackboneParams(
+        name="deit_tiny_patch16_224",
+        weights="none",
+        embed_dim=32,
+        depth=1,
+        num_heads=2,
+        patch_size=changes.get("patch_size", 8),
+    )
+    params = DecoderParams(backbone=backbone, crop_size=changes.get("crop_size", 24), region=8)
+    model = Segmenter.from_params(params, 3).eval()
+    nn.init.normal_(model.decoder.class_embedding)
+    return model
+
+
 @pytest.mark.parametrize(("height", "width"), [(12, 12), (30, 17), (13, 41)])
 def test_windows_do_not_matter_to_a_pointwise_model(
     pointwise: Pointwise, height: int, width: int
 ) -> None:
-    x = torch.randn(2, 3, height, width)
-    logits = sliding_window_logits(pointwise, x, InferenceSettings(window=12, stride=5))
-    torch.testing.assert_close(logits, pointwise(x))
+    x = images(2, height, width)
+    settings = InferenceSettings(window=12, stride=5, flip=False)
+    ((inputs, _),) = scaled_inputs(x, settings, mean=MEAN, std=STD)
+    expected = pointwise.masks(inputs).softmax(1)
+    torch.testing.assert_close(probabilities(pointwise, x, settings), expected)
+
+
+@pytest.mark.parametrize("size", [(24, 30), (41, 57), (13, 90), (3, 70)])
+@pytest.mark.parametrize(("patch", "window", "stride"), [(8, 24, 16), (7, 24, 17), (16, 20, 20)])
+def test_masks_become_the_pixels_of_a_loop_over_windows(
+    size: tuple[int, int], patch: int, window: int, stride: int
+) -> None:
+    """Enlarged, averaged, resized and un-flipped by two matrices, against pixel after pixel."""
+    model = small_segmenter(patch_size=patch, crop_size=window)
+    x = images(1, *size)
+    settings = InferenceSettings(window=window, stride=stride, scales=(0.7, 1.0, 1.6), batch=3)
+    expected = sliding_probabilities(model, model, x, settings)
+    torch.testing.assert_close(probabilities(model, x, settings), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_overlaps_are_averaged_against_a_loop(contextual: Contextual) -> None:
-    x = torch.randn(2, 3, 14, 23)
-    total, count = torch.zeros(2, 3, 14, 23), torch.zeros(14, 23)
-    for top in window_starts(14, 10, 4):
-        for left in window_starts(23, 10, 4):
-            for b in range(2):
-                crop = x[b : b + 1, :, top : top + 10, left : left + 10]
-                total[b, :, top : top + 10, left : left + 10] += contextual(crop)[0].detach()
-            count[top : top + 10, left : left + 10] += 1
+    x = images(1, 14, 23)
     # One window a pass: the model's answer depends on what else is in its batch.
-    logits = sliding_window_logits(contextual, x, InferenceSettings(window=10, stride=4, batch=1))
-    torch.testing.assert_close(logits, total / count)
+    settings = InferenceSettings(window=10, stride=4, scales=(1.0, 1.3), batch=1)
+    expected = sliding_probabilities(contextual, contextual.masks, x, settings)
+    torch.testing.assert_close(probabilities(contextual, x, settings), expected)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 8, 100])
 def test_any_window_batch_gives_the_same(pointwise: Pointwise, batch: int) -> None:
     """The published code takes a batch of exactly two for two outputs."""
     x = images(2, 20, 26)
-    expected = sliding_window_probabilities(
-        pointwise, x, InferenceSettings(window=12, stride=8, batch=6)
-    )
+    expected = probabilities(pointwise, x, InferenceSettings(window=12, stride=8, batch=6))
     pointwise.batches.clear()
     settings = InferenceSettings(window=12, stride=8, batch=batch)
-    actual = sliding_window_probabilities(pointwise, x, settings)
+    actual = probabilities(pointwise, x, settings)
     torch.testing.assert_close(actual, expected)
     # 2 x 3 windows of two images and their mirror images.
     assert sum(pointwise.batches) == 24
@@ -120,11 +141,9 @@ def test_any_window_batch_gives_the_same(pointwise: Pointwise, batch: int) -> No
 def test_two_labels_are_not_two_outputs() -> None:
     torch.manual_seed(0)
     model = Pointwise(labels=2).eval()
-    probabilities = sliding_window_probabilities(
-        model, images(1, 9, 11), InferenceSettings(window=8, stride=8)
-    )
-    assert probabilities.shape == (1, 2, 9, 11)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 9, 11))
+    found = probabilities(model, images(1, 9, 11), InferenceSettings(window=8, stride=8))
+    assert found.shape == (1, 2, 9, 11)
+    torch.testing.assert_close(found.sum(1), torch.ones(1, 9, 11))
 
 
 def test_flips_are_undone(contextual: Contextual) -> None:
@@ -133,9 +152,9 @@ def test_flips_are_undone(contextual: Contextual) -> None:
     inputs = ((x.permute(0, 3, 1, 2) / 255) - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(
         STD
     ).view(3, 1, 1)
-    straight = contextual(inputs).softmax(1)
-    mirrored = contextual(inputs.flip(-1)).flip(-1).softmax(1)
-    actual = sliding_window_probabilities(contextual, x, settings)
+    straight = contextual.masks(inputs).softmax(1)
+    mirrored = contextual.masks(inputs.flip(-1)).flip(-1).softmax(1)
+    actual = probabilities(contextual, x, settings)
     torch.testing.assert_close(actual, (straight + mirrored) / 2)
     assert (straight - mirrored).abs().max() > 1e-3
 
@@ -143,9 +162,9 @@ def test_flips_are_undone(contextual: Contextual) -> None:
 def test_a_batch_is_its_images(pointwise: Pointwise) -> None:
     x = images(3, 15, 21)
     settings = InferenceSettings(window=10, stride=6, scales=(0.75, 1.5))
-    together = sliding_window_probabilities(pointwise, x, settings)
+    together = probabilities(pointwise, x, settings)
     for i in range(3):
-        alone = sliding_window_probabilities(pointwise, x[i : i + 1], settings)
+        alone = probabilities(pointwise, x[i : i + 1], settings)
         torch.testing.assert_close(together[i : i + 1], alone)
 
 
@@ -171,7 +190,7 @@ def test_small_images_are_enlarged_to_the_window() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (200, 2), (8, 8)])
 def test_odd_shapes_work(pointwise: Pointwise, shape: tuple[int, int]) -> None:
     settings = InferenceSettings(window=16, stride=12, scales=(0.5, 1.0, 1.25))
-    labels, confidence = sliding_window_labels(pointwise, images(1, *shape), settings)
+    labels, confidence = best_labels(all_passes(pointwise, images(1, *shape), settings), shape)
     assert labels.shape == confidence.shape == (1, *shape)
     assert confidence.isfinite().all()
 
@@ -186,35 +205,46 @@ def test_inputs_are_resampled_in_grey_levels_and_normalised() -> None:
     torch.testing.assert_close(inputs, (levels / 255 - mean) / std)
 
 
-def test_labels_in_bands_are_the_argmax(
-    pointwise: Pointwise, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("tile", "columns"), [(4 * 2 * 3 * 31, 1024), (60, 7), (1, 1)])
+def test_labels_in_tiles_are_the_argmax(
+    pointwise: Pointwise, tile: int, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = images(2, 23, 31)
-    settings = InferenceSettings(window=12, stride=9, scales=(0.7, 1.3))
-    probabilities = sliding_window_probabilities(pointwise, x, settings)
-    monkeypatch.setattr(
-        "weaktr.segmentation.sliding_window.BAND", 4 * 2 * 3 * 31
-    )  # four rows at a time
-    labels, confidence = sliding_window_labels(pointwise, x, settings)
-    torch.testing.assert_close(confidence, probabilities.amax(1))
-    top = probabilities.topk(2, dim=1).values
+    passes = all_passes(
+        pointwise, x, InferenceSettings(window=12, stride=9, scales=(0.7, 1.3), early_weight=0.0)
+    )
+    whole = mean_probabilities(passes, (23, 31))
+    monkeypatch.setitem(probabilities_module.TILE, "cpu", tile)
+    monkeypatch.setattr(probabilities_module, "COLUMNS", columns)
+    torch.testing.assert_close(mean_probabilities(passes, (23, 31)), whole)
+    labels, confidence = best_labels(passes, (23, 31))
+    torch.testing.assert_close(confidence, whole.amax(1))
+    top = whole.topk(2, dim=1).values
     clear = top[:, 0] - top[:, 1] > 1e-5
     assert clear.float().mean() > 0.99
-    assert torch.equal(labels[clear], probabilities.argmax(1)[clear].to(torch.uint8))
+    assert torch.equal(labels[clear], whole.argmax(1)[clear].to(torch.uint8))
 
 
-@pytest.mark.parametrize("size", [(11, 9), (40, 30), (7, 7), (1, 3)])
-def test_bands_of_a_resize_are_its_rows(size: tuple[int, int]) -> None:
-    passes = [ScaleLogits(torch.randn(2, 3, 7, 7), flipped) for flipped in (False, True)]
-    whole = mean_probabilities(passes, size)
-    rows = [mean_probabilities(passes, size, (i, i + 1)) for i in range(size[0])]
-    torch.testing.assert_close(torch.cat(rows, dim=2), whole)
+@pytest.mark.parametrize("length", [5, 12, 13, 40])
+@pytest.mark.parametrize("size", [1, 9, 12, 50])
+def test_a_side_spreads_as_torch_resizes(length: int, size: int) -> None:
+    side = Side(length=length, window=12, stride=12, grid=3, patch=4)
+    x = torch.randn(len(side.starts) * 3)
+    pixels = torch.zeros(max(length, 12))
+    cover = torch.zeros(max(length, 12))
+    for start, patches in zip(side.starts, x.split(3), strict=True):
+        window = F.interpolate(patches[None, None], 12, mode="linear")[0, 0]
+        pixels[start : start + 12] += window
+        cover[start : start + 12] += 1
+    expected = F.interpolate((pixels / cover)[None, None, :length], size, mode="linear")[0, 0]
+    torch.testing.assert_close(side.spread(size) @ x, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_allowed_labels_restrict_each_image() -> None:
     logits = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])[:, :, None, None].expand(2, 3, 4, 4)
     allowed = torch.tensor([[True, True, False], [True, False, True]])
-    labels, confidence = best_labels([ScaleLogits(logits, False)], (4, 4), allowed)
+    side = Side(length=4, window=4, stride=4, grid=4, patch=1)
+    labels, confidence = best_labels([ScaleMasks(logits, side, side, False)], (4, 4), allowed)
     assert (labels[0] == 1).all()
     assert (labels[1] == 2).all()
     expected = logits[:, :, 0, 0].softmax(1)[[0, 1], [1, 2]]
@@ -223,30 +253,20 @@ def test_allowed_labels_restrict_each_image() -> None:
 
 def test_early_masks_join_with_their_weight() -> None:
     """The published evaluation: 0.8 x mean softmax(early) + mean softmax(final)."""
-    torch.manual_seed(0)
-    backbone = BackboneParams(
-        name="deit_tiny_patch16_224",
-        weights="none",
-        patch_size=8,
-        embed_dim=32,
-        depth=1,
-        num_heads=2,
-    )
-    model = Segmenter.from_params(
-        DecoderParams(backbone=backbone, crop_size=24, region=8), 3
-    ).eval()
-    torch.nn.init.normal_(model.decoder.class_embedding)
+    model = small_segmenter()
     x = images(1, 24, 30)
     settings = InferenceSettings(window=24, stride=16, scales=(1.0, 1.5), batch=3)
     last = model.decoder.blocks[-1]
-    final = sliding_window_probabilities(model, x, settings)
+    final = probabilities(model, x, settings)
     model.decoder.blocks[-1] = nn.Identity()
-    early = sliding_window_probabilities(model, x, settings)
+    early = probabilities(model, x, settings)
     model.decoder.blocks[-1] = last
     assert (early - final).abs().max() > 1e-3
-    both = sliding_window_probabilities(model, x, replace(settings, early_weight=0.8))
+    both = probabilities(model, x, replace(settings, early_weight=0.8))
     torch.testing.assert_close(both, (0.8 * early + final) / 1.8)
-    _, confidence = sliding_window_labels(model, x, replace(settings, early_weight=0.8))
+    passes = all_passes(model, x, replace(settings, early_weight=0.8))
+    assert len(passes) == replace(settings, early_weight=0.8).passes == 8
+    _, confidence = best_labels(passes, (24, 30))
     torch.testing.assert_close(confidence, both.amax(1))
 
 
@@ -255,31 +275,54 @@ def test_no_scale_is_refused() -> None:
         mean_probabilities([], (3, 3))
 
 
-def test_passes_are_made_one_scale_at_a_time(pointwise: Pointwise) -> None:
-    """A scale's logits are gone before the next scale's are made."""
-    settings = InferenceSettings(window=8, stride=8, scales=(1.0, 1.5, 2.0))
-    inputs = scaled_inputs(images(1, 16, 16), settings, mean=MEAN, std=STD)
-    alive: list[weakref.ref[Tensor]] = []
-    for step in network_passes(pointwise, inputs, settings):
-        alive = [ref for ref in alive if ref() is not None]
-        assert len(alive) <= 2  # a scale and its mirror image
-        alive.append(weakref.ref(step.logits))
+@pytest.mark.parametrize("batch", [1, 4, 5, 1000])
+def test_windows_of_all_scales_images_and_shapes_fill_forward_passes(
+    pointwise: Pointwise, batch: int
+) -> None:
+    settings = InferenceSettings(window=8, stride=8, scales=(1.0, 1.5), batch=batch)
+    read: list[int] = []
+
+    def inputs() -> Iterator[tuple[Tensor, bool]]:
+        for index, x in enumerate((images(1, 16, 20), images(2, 9, 8))):
+            read.append(index)
+            yield from scaled_inputs(x, settings, mean=MEAN, std=STD)
+
+    passes = network_passes(pointwise, inputs(), settings)
+    first = next(passes)
+    if batch == 1:
+        assert read == [0], "images are read as they are needed"
+    rest = list(passes)
+    windows = 2 * (2 * 3 + 3 * 4) + 2 * 2 * (2 * 1 + 2 * 2)
+    assert (
+        pointwise.batches
+        == [batch] * (windows // batch) + [windows % batch or batch][: windows % batch]
+    )
+    alone = InferenceSettings(window=8, stride=8, scales=(1.0, 1.5), batch=1)
+    expected = all_passes(pointwise, images(1, 16, 20), alone)
+    expected += all_passes(pointwise, images(2, 9, 8), alone)
+    for one, other in zip((first, *rest), expected, strict=True):
+        assert (one.rows, one.columns, one.flipped) == (other.rows, other.columns, other.flipped)
+        torch.testing.assert_close(one.masks, other.masks)
+
+
+def test_what_is_kept_of_a_window_is_its_patches() -> None:
+    """No array has as many elements as the pixels' logits of one window."""
+    model = small_segmenter(patch_size=8, crop_size=64)
+    settings = InferenceSettings(window=64, stride=32, scales=(1.0, 2.0), batch=2)
+    for one in all_passes(model, images(1, 64, 96), settings):
+        assert one.masks.shape[2:] == (8 * len(one.rows.starts), 8 * len(one.columns.starts))
+
+
+def test_a_pass_has_as_many_windows_as_its_budget_of_pixels() -> None:
+    voc = InferenceSettings(window=480, stride=320)
+    assert (voc.windows_per_pass("cpu"), voc.windows_per_pass("cuda")) == (4, 72)
+    assert InferenceSettings(window=80, stride=80).windows_per_pass("cpu") == 163
+    assert InferenceSettings(window=4000, stride=80).windows_per_pass("cpu") == 1
 
 
 def test_windows_follow_params() -> None:
     params = EvaluationParams(window=96, stride=64, scales=(0.5, 1.0), flip=False, short_side=100)
     expected = InferenceSettings(
-        window=96, stride=64, short_side=100, scales=(0.5, 1.0), flip=False, batch=8
+        window=96, stride=64, short_side=100, scales=(0.5, 1.0), flip=False
     )
     assert InferenceSettings.of(params) == expected
-
-
-@pytest.mark.parametrize("size", [(20, 30), (3, 40)])
-def test_logits_are_counted_as_they_are_made(size: tuple[int, int], pointwise: Pointwise) -> None:
-    plain = InferenceSettings(window=16, stride=10, scales=(0.5, 1.7), flip=False)
-    for settings in (plain, replace(plain, flip=True), replace(plain, short_side=18)):
-        inputs = scaled_inputs(images(2, *size), settings, mean=MEAN, std=STD)
-        made = sum(one.logits.numel() for one in network_passes(pointwise, inputs, settings))
-        assert 2 * num_logits(size, settings, 3) == made
-    early = replace(plain, early_weight=0.8)
-    assert num_logits(size, early, 3) == 2 * num_logits(size, plain, 3)

@@ -96,11 +96,23 @@ class Segmenter(Network):
             Float32 `[B, K, H, W]`; with the early logits before the final ones, `[B, 2 * K, H, W]`.
         """
         H, W = x.shape[-2:]
-        x = F.pad(x, (0, -W % self.patch_size, 0, -H % self.patch_size))
+        masks = self.masks(x, with_early=with_early)
+        size = (masks.shape[-2] * self.patch_size, masks.shape[-1] * self.patch_size)
+        return F.interpolate(masks.float(), size, mode="bilinear")[..., :H, :W]
+
+    def masks(self, x: Tensor, *, with_early: bool = False) -> Tensor:
+        """Logits of every patch: what `forward` enlarges.
+
+        Args:
+            x: Normalised images `[B, 3, H, W]`.
+            with_early: As for `forward`.
+
+        Returns:
+            `[B, K, h, w]` or `[B, 2 * K, h, w]`, where the last patches may reach beyond the image.
+        """
+        x = F.pad(x, (0, -x.shape[-1] % self.patch_size, 0, -x.shape[-2] % self.patch_size))
         tokens = self.encoder(x)
-        masks = self.decoder(tokens.patches, tokens.grid, with_early=with_early)
-        logits = F.interpolate(masks.float(), x.shape[-2:], mode="bilinear")
-        return logits[..., :H, :W]
+        return self.decoder(tokens.patches, tokens.grid, with_early=with_early)
 
     def set_gradient_checkpointing(self, enable: bool = True) -> None:
         """Recomputes encoder blocks in the backward pass instead of keeping their activations."""

@@ -15,7 +15,9 @@ from weaktr.distributed import share
 from weaktr.journal import ImageJournal
 from weaktr.models.segmenter import Segmenter
 from weaktr.progress import track
-from weaktr.segmentation.sliding_window import InferenceSettings, sliding_window_labels
+from weaktr.segmentation.look import look
+from weaktr.segmentation.probabilities import best_labels
+from weaktr.segmentation.sliding_window import InferenceSettings
 
 
 @torch.inference_mode()
@@ -51,7 +53,7 @@ def relabel(
     left = [i for i, record in enumerate(manifest.records) if record.id not in journal.done]
     for index in track(share(left), "relabelling"):
         record = manifest.records[index]
-        image = torch.from_numpy(np.array(read_image(record.image))).to(device)
-        labels, _ = sliding_window_labels(model, image[None], settings, allowed[index][None])
+        (seen,) = look(model, [np.array(read_image(record.image))], settings)
+        labels, _ = best_labels(seen.passes, seen.size, allowed[index][None])
         write_mask(journal.path(record.id), labels[0].cpu().numpy())
         journal.add(record.id, None)

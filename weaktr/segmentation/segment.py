@@ -1,8 +1,7 @@
 """From images to label maps: sliding windows and then, where asked for, the dense CRF."""
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,17 +14,11 @@ from weaktr.config.evaluation import EvaluationParams
 from weaktr.crf.dense_crf import dense_crf
 from weaktr.labels import Pixels
 from weaktr.models.segmenter import Segmenter
-from weaktr.segmentation.sliding_window import (
-    InferenceSettings,
-    ScaleLogits,
-    best_labels,
-    num_logits,
-    sliding_window_labels,
-    sliding_window_probabilities,
-)
+from weaktr.segmentation.look import Seen, look
+from weaktr.segmentation.network_passes import ScaleMasks, Side
+from weaktr.segmentation.probabilities import best_labels, mean_probabilities
+from weaktr.segmentation.sliding_window import InferenceSettings
 
-LOGITS = 2**29
-"""Logits that images which go together may hold; one image alone may hold more."""
 CRF_PIXELS = 2**20
 """Larger images go through the CRF at about this many pixels; its marginals are enlarged again."""
 
@@ -57,120 +50,85 @@ def segment(
     params: EvaluationParams,
     allowed: Sequence[Sequence[int]] | None = None,
 ) -> list[Segmentation]:
-    """Segments images of equal shape, as many at a time as memory allows.
+    """Segments images of any shapes.
 
     Args:
         model: In evaluation mode; inputs go to its device.
-        images: RGB uint8 `[H, W, 3]`, all of one shape.
+        images: RGB uint8 `[H, W, 3]`.
         params: Windows, scales, flip and CRF.
         allowed: For each image the classes it may contain, 0-based, where they are known;
             background always may. `None`: all classes.
     """
-    found = _in_batches(model, images, params, allowed, stepwise=False)
-    return [one.result for one in found]
+    known = [None] * len(images) if allowed is None else allowed
+    seen = look(model, images, InferenceSettings.of(params))
+    return [decide(one, params, some).result for one, some in zip(seen, known, strict=True)]
 
 
 def segment_stepwise(
     model: Segmenter, images: Sequence[Pixels], params: EvaluationParams
 ) -> list[Stepwise]:
     """The same as `segment`, with the labels after each step, from the same network passes."""
-    return _in_batches(model, images, params, None, stepwise=True)
+    seen = look(model, images, InferenceSettings.of(params))
+    return [decide(one, params, stepwise=True) for one in seen]
 
 
 @torch.inference_mode()
-def _in_batches(
-    model: Segmenter,
-    images: Sequence[Pixels],
+def decide(
+    seen: Seen,
     params: EvaluationParams,
-    allowed: Sequence[Sequence[int]] | None,
-    stepwise: bool,
-) -> list[Stepwise]:
-    """Arguments as for `segment`; without `stepwise` no steps are told."""
-    each = num_logits(images[0].shape[:2], InferenceSettings.of(params), model.num_labels)
-    together = max(1, LOGITS // each)
-    results = []
-    for first in range(0, len(images), together):
-        some = slice(first, first + together)
-        known = None if allowed is None else allowed[some]
-        results += _segment_together(model, images[some], params, known, stepwise)
-    return results
+    allowed: Sequence[int] | None = None,
+    *,
+    stepwise: bool = False,
+) -> Stepwise:
+    """From what the network says about an image to its labels: may run beside the network.
 
-
-def _segment_together(
-    model: Segmenter,
-    images: Sequence[Pixels],
-    params: EvaluationParams,
-    allowed: Sequence[Sequence[int]] | None,
-    stepwise: bool,
-) -> list[Stepwise]:
-    """One batch; arguments as for `_in_batches`."""
-    device = next(model.parameters()).device
-    batch = torch.from_numpy(np.stack(images)).to(device)
-    size = (batch.shape[1], batch.shape[2])
-    settings = InferenceSettings.of(params)
-    mask = None if allowed is None else _allowed_mask(allowed, model.num_labels, device)
-    plain: list[ScaleLogits] = []
-    watch = partial(_keeping_plain, settings, plain) if stepwise else iter
-    steps: dict[str, Sequence[Pixels]] = {}
+    Args:
+        seen: The image, looked at with the same params.
+        params: Scales, flip and CRF.
+        allowed: Classes that it may contain, 0-based, besides background; `None`: all.
+        stepwise: Whether to tell the labels after each step, too.
+    """
+    image, passes = seen
+    size = seen.size
+    mask = None if allowed is None else _allowed_mask(allowed, passes[0].masks)
+    steps: dict[str, Pixels] = {}
     if params.crf.backend == "none":
-        labels, confidence = sliding_window_labels(model, batch, settings, mask, watch=watch)
-        pairs = zip(labels.cpu().numpy(), confidence.cpu().numpy(), strict=True)
-        results = [Segmentation(*pair) for pair in pairs]
-        averaged = [one.labels for one in results]
+        labels, confidence = best_labels(passes, size, mask)
+        result = Segmentation(labels[0].cpu().numpy(), confidence[0].cpu().numpy())
+        averaged = result.labels
     else:
-        probabilities = sliding_window_probabilities(
-            model, batch, settings, _crf_size(size), watch=watch
-        )
-        results = [
-            _refined(image, one, params, None if mask is None else mask[index])
-            for index, (image, one) in enumerate(zip(images, probabilities, strict=True))
-        ]
-        averaged = _enlarged(probabilities.argmax(dim=1), size) if stepwise else []
-        steps[CRF] = [one.labels for one in results]
-    if settings.flip or len(settings.scales) > 1:
+        probabilities = mean_probabilities(passes, _crf_size(size))[0]
+        result = _refined(image, probabilities, params, None if mask is None else mask[0])
+        averaged = _enlarged(probabilities.argmax(dim=0), size)
+        steps[CRF] = result.labels
+    if params.flip or len(params.scales) > 1:
         steps[MULTI_SCALE] = averaged
-    if plain:
-        steps[SINGLE_SCALE] = list(best_labels(plain, size)[0].cpu().numpy())
-    return [
-        Stepwise(one, {name: steps[name][i] for name in STEPS if name in steps and stepwise})
-        for i, one in enumerate(results)
-    ]
+    if not stepwise:
+        return Stepwise(result, {})
+    if 1.0 in params.scales:  # the passes at scale 1 that are not mirrored, the early masks' too
+        settings = InferenceSettings.of(params)
+        each = settings.masks_per_input
+        first = params.scales.index(1.0) * each * (1 + params.flip)
+        labels, _ = best_labels(passes[first : first + each], size)
+        steps[SINGLE_SCALE] = labels[0].cpu().numpy()
+    return Stepwise(result, {name: steps[name] for name in STEPS if name in steps})
 
 
-def _keeping_plain(
-    settings: InferenceSettings, kept: list[ScaleLogits], passes: Iterator[ScaleLogits]
-) -> Iterator[ScaleLogits]:
-    """Lets passes by, and keeps those at scale 1 that are not mirrored, the early masks' too."""
-    each = 2 if settings.early_weight else 1
-    first = None
-    if 1.0 in settings.scales:
-        first = settings.scales.index(1.0) * each * (1 + settings.flip)
-    for index, one in enumerate(passes):
-        if first is not None and first <= index < first + each:
-            kept.append(one)
-        yield one
-
-
-def _enlarged(labels: Tensor, size: tuple[int, int]) -> list[Pixels]:
-    """Label maps `[B, h, w]` at the size of the images, `[H, W]` each; CRFs of large images work
-    on less."""
-    maps = list(labels.to(torch.uint8).cpu().numpy())
-    if labels.shape[1:] == size:
-        return maps
+def _enlarged(labels: Tensor, size: tuple[int, int]) -> Pixels:
+    """A label map `[h, w]` at the size of its image `[H, W]`; CRFs of large images work on less."""
+    found = labels.to(torch.uint8).cpu().numpy()
+    if found.shape == size:
+        return found
     height, width = size
     nearest = Image.Resampling.NEAREST
-    return [np.array(Image.fromarray(one).resize((width, height), nearest)) for one in maps]
+    return np.array(Image.fromarray(found).resize((width, height), nearest))
 
 
-def _allowed_mask(
-    allowed: Sequence[Sequence[int]], num_labels: int, device: torch.device
-) -> Tensor:
-    """Bool `[B, K]`: background and the classes that each image may contain."""
-    mask = torch.zeros(len(allowed), num_labels, dtype=torch.bool)
-    mask[:, 0] = True
-    for row, classes in zip(mask, allowed, strict=True):
-        row[[c + 1 for c in classes]] = True
-    return mask.to(device)
+def _allowed_mask(allowed: Sequence[int], masks: Tensor) -> Tensor:
+    """Bool `[1, K]`: background and the classes that an image may contain."""
+    mask = torch.zeros(1, masks.shape[1], dtype=torch.bool)
+    mask[:, [0, *(c + 1 for c in allowed)]] = True
+    return mask.to(masks.device)
 
 
 def _crf_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -205,7 +163,14 @@ def _refined(
         num_labels=len(ids),
         device=probabilities.device,
     )
-    logits = torch.from_numpy(marginals)[None].clamp(min=1e-20).log()
-    place, confidence = best_labels([ScaleLogits(logits, flipped=False)], image.shape[:2])
+    logits = torch.from_numpy(marginals).clamp(min=1e-20).log()
+    if small is image:
+        best = logits.softmax(dim=0).max(dim=0)
+        place, confidence = best.indices, best.values
+    else:
+        height, width = logits.shape[1:]
+        rows, columns = (Side(n, n, n, grid=n, patch=1) for n in (height, width))
+        masks = ScaleMasks(logits[None], rows, columns, flipped=False)
+        (place,), (confidence,) = best_labels([masks], (image.shape[0], image.shape[1]))
     table = ids.to(torch.uint8).cpu().numpy()
-    return Segmentation(table[place[0].numpy()], confidence[0].numpy())
+    return Segmentation(table[place.numpy()], confidence.numpy())
