@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.console import CLASSES, weaktr
 from tests.tiny_data import write_folder, write_image
@@ -72,6 +73,23 @@ def test_predict_skips_what_it_cannot_read(
     assert "1 of 2 images segmented" in out
     assert "Skipped: 1\n  in/broken.jpg is not an image" in err
     assert Path("predictions/masks/x.png").is_file()
+
+
+@pytest.mark.parametrize(("bits", "dark"), [(12, True), (16, False)])
+def test_predict_warns_of_images_that_are_nearly_black(
+    segmenter: Path, capsys: pytest.CaptureFixture[str], bits: int, dark: bool
+) -> None:
+    values = np.linspace(0, 2**bits - 1, 24 * 16).astype(np.uint16).reshape(16, 24)
+    Path("in").mkdir()
+    for name in ("x", "y"):
+        Image.fromarray(values).save(f"in/{name}.png")
+    write_image(Path("in/z.jpg"))
+    assert weaktr("predict", segmenter, "in") == 0
+    said = (
+        "Warning: 2 images (in/x.png, in/y.png) stored with 16 bits and no value above 4095, as of "
+        "cameras with 12 bits: of 65535, that is nearly black"
+    )
+    assert (said in capsys.readouterr().err) == dark
 
 
 def test_predict_skips_what_is_too_large(

@@ -18,7 +18,7 @@ from tests.colour_model import CLASSES, MODEL, PARAMS, striped
 from weaktr.config.crf import CrfParams
 from weaktr.config.decoder import DecoderAugmentParams, DecoderParams
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import PixelLimit, read_image
+from weaktr.data.images import PixelLimit, read_with_peak
 from weaktr.data.masks import read_mask, write_mask
 from weaktr.errors import UserError
 from weaktr.models.segmenter import Segmenter
@@ -114,12 +114,12 @@ def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """However many there are: read but not yet written ones stay under a bound."""
     lock, held, most = threading.Lock(), 0, 0
 
-    def counting_read(path: Path, limit: PixelLimit | None) -> Image.Image:
+    def counting_read(path: Path, limit: PixelLimit | None) -> tuple[Image.Image, int | None]:
         nonlocal held, most
         with lock:
             held += 1
             most = max(most, held)
-        return read_image(path, limit)
+        return read_with_peak(path, limit)
 
     def counting_write(path: Path, labels: np.ndarray) -> None:
         nonlocal held
@@ -127,7 +127,7 @@ def test_only_a_few_images_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         with lock:
             held -= 1
 
-    monkeypatch.setattr(weaktr.predict.images, "read_image", counting_read)
+    monkeypatch.setattr(weaktr.predict.images, "read_with_peak", counting_read)
     monkeypatch.setattr(weaktr.predict.images, "write_mask", counting_write)
     images = [save(tmp_path / f"{i}.png", striped(8 + i % 3, 8, "r")) for i in range(300)]
     images.insert(0, save(tmp_path / "odd.png", striped(8, 30, "r")))
@@ -241,7 +241,7 @@ def test_an_image_that_memory_does_not_suffice_for_is_named_and_the_others_go_on
     assert len(list((tmp_path / "out").rglob("2.*"))) == 0
 
 
-@pytest.mark.parametrize("place", ["read_image", "write_mask", "overlay_picture"])
+@pytest.mark.parametrize("place", ["read_with_peak", "write_mask", "overlay_picture"])
 def test_memory_that_does_not_suffice_to_read_or_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

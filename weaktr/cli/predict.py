@@ -193,10 +193,14 @@ def parse_devices(text: str) -> "int | Literal['auto']":
 
 
 def say(outcome: "Outcome", output: Path) -> None:
-    """Says what was made, and lists what was skipped."""
+    """Says what was made, lists what was skipped, and warns of what was nearly black."""
+    from weaktr.data.depth import dark_images
+
     done = outcome.images - len(outcome.skipped)
     print(f"{done} of {outcome.images} images segmented: {output / 'predictions.csv'}")
     if outcome.skipped:
         print(f"Skipped: {len(outcome.skipped)}", file=sys.stderr)
     for problem in outcome.skipped:
         print(f"  {problem}", file=sys.stderr)
+    if (dark := dark_images(outcome.peaks)) is not None:
+        print(f"Warning: {dark}", file=sys.stderr)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from weaktr.config.values import MAX_MEGAPIXELS
+from weaktr.data.depth import peak_of
 from weaktr.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -23,8 +24,6 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _opening = threading.Lock()
 
 _ORIENTATION_TAG = 0x0112
-_BITS_TAG = 0x0102
-"""TIFF's bits of each value of a pixel."""
 SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,10 +86,24 @@ def read_image(path: str | Path, limit: PixelLimit | None = None) -> Image.Image
         UserError: If the file is missing, empty, truncated, too large, or is no image in a known
             format.
     """
-    image = _open(path, read_bytes(path), limit)
+    return _read(path, limit)[0]
+
+
+def read_with_peak(
+    path: str | Path, limit: PixelLimit | None = None
+) -> tuple[Image.Image, int | None]:
+    """`read_image`, and the largest value as `ImageFacts` has it, for files not yet checked."""
+    rgb, stored, data = _read(path, limit)
+    return rgb, peak_of(stored, data)
+
+
+def _read(path: str | Path, limit: PixelLimit | None) -> tuple[Image.Image, Image.Image, bytes]:
+    """The image as RGB and upright, as it is stored, and its file."""
+    data = read_bytes(path)
+    image = _open(path, data, limit)
     try:
         rgb = to_rgb(image, path)
-        return upright(rgb, orientation_of(image))
+        return upright(rgb, orientation_of(image)), image, data
     except UserError:
         raise
     except Exception as error:  # PIL's decoders raise anything, struct.error and KeyError included.
@@ -116,7 +129,7 @@ def inspect_image(path: str | Path, limit: PixelLimit | None = None) -> ImageFac
         image.load()
         if image.mode not in _PLAIN_MODES:
             to_rgb(image, path)
-        peak = _peak(image, data)
+        peak = peak_of(image, data)
     except UserError:
         raise
     except Exception as error:
@@ -126,19 +139,6 @@ def inspect_image(path: str | Path, limit: PixelLimit | None = None) -> ImageFac
     if orientation in SWAPS_SIDES:
         width, height = height, width
     return ImageFacts(width, height, at_first or orientation, digest_bytes(data), peak)
-
-
-def _peak(image: Image.Image, data: bytes) -> int | None:
-    """The largest value of a loaded image that has 16 bits a value; in colour, to a byte's step."""
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return int(np.asarray(image).max())
-    if image.format == "PNG":
-        bits = data[24]
-    else:
-        bits = max(getattr(image, "tag_v2", {}).get(_BITS_TAG, (8,)))
-    if bits != 16 or image.mode == "F":
-        return None
-    return 257 * int(np.asarray(image.convert("RGB")).max())
 
 
 def orientation_of(image: Image.Image) -> int:

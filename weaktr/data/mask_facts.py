@@ -9,10 +9,12 @@ import numpy as np
 
 from weaktr.data.images import PixelLimit, digest_bytes, read_bytes
 from weaktr.data.masks import decode_stored
-from weaktr.labels import VOC_PALETTE, VOID
+from weaktr.labels import BACKGROUND, VOC_PALETTE, VOID, Pixels
 
 Colour = tuple[int, int, int]
 _WHITE = (255, 255, 255)
+_MOST, _BORDER = 0.5, 0.9
+"""Shares of a mask and of its border from which something fills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class MaskFacts:
         digest: Hex blake2b (128 bits) of the file's bytes.
         colours: Of these ids, by the file's palette; `None`: it has none.
         black_and_white: Whether a pixel is one bit, so that white is id 1.
+        fills: Whether what is not background fills it (`fills_mask`).
     """
 
     width: int
@@ -34,6 +37,7 @@ class MaskFacts:
     digest: str
     colours: tuple[Colour, ...] | None = None
     black_and_white: bool = False
+    fills: bool = False
 
 
 def inspect_mask(path: str | Path, limit: PixelLimit | None = None) -> MaskFacts:
@@ -51,8 +55,27 @@ def inspect_mask(path: str | Path, limit: PixelLimit | None = None) -> MaskFacts
         triples = list(zip(*[iter(stored.palette)] * 3, strict=False))
         colours = tuple(triples[id_] if id_ < len(triples) else (0, 0, 0) for id_ in present)
     return MaskFacts(
-        width, height, tuple(present), digest_bytes(data), colours, stored.black_and_white
+        width,
+        height,
+        tuple(present),
+        digest_bytes(data),
+        colours,
+        stored.black_and_white,
+        fills_mask(stored.ids),
     )
+
+
+def fills_mask(ids: Pixels) -> bool:
+    """Whether what is not background is most of a mask and nearly all of its border.
+
+    So it is where background and object are swapped, whatever the object's size.
+
+    Args:
+        ids: `[H, W]`.
+    """
+    marked = ids != BACKGROUND
+    border = np.concatenate([marked[0], marked[-1], marked[:, 0], marked[:, -1]])
+    return bool(marked.mean() > _MOST and border.mean() > _BORDER)
 
 
 def white_is_the_class(masks: Iterable[MaskFacts], source_ids: Collection[int]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import PixelLimit, read_image
+from weaktr.data.images import PixelLimit, read_with_peak
 from weaktr.data.masks import write_mask
 from weaktr.device import free_memory, ran_out_of_memory
 from weaktr.errors import UserError
@@ -36,11 +36,12 @@ class Job:
 
 
 class Loaded(NamedTuple):
-    """A decoded image, or why there is none."""
+    """A decoded image (with its largest value, if it has 16 bits a value), or why there is none."""
 
     job: Job
     image: Pixels | None
     problem: str = ""
+    peak: int | None = None
 
 
 class Done(NamedTuple):
@@ -54,7 +55,8 @@ class Done(NamedTuple):
 def load(job: Job, limit: PixelLimit | None) -> Loaded:
     """Decodes an image, or says why it cannot be."""
     try:
-        return Loaded(job, np.array(read_image(job.path, limit)))
+        image, peak = read_with_peak(job.path, limit)
+        return Loaded(job, np.array(image), peak=peak)
     except UserError as error:
         return Loaded(job, None, str(error))
     except MemoryError:

@@ -42,10 +42,12 @@ class Outcome:
     Attributes:
         images: How many were asked for.
         skipped: Why each image without a mask has none, one sentence each, in their order.
+        peaks: Image and its largest value, of those with 16 bits a value.
     """
 
     images: int
     skipped: list[str] = field(default_factory=list)
+    peaks: list[tuple[str, int]] = field(default_factory=list)
 
 
 def prediction_params(
@@ -120,6 +122,7 @@ def predict(
     _refuse_overwriting(jobs, output)
     work = Work(model, params, output, tuple(classes), overlay)
     skipped: dict[int, str] = {}
+    peaks: list[tuple[str, int]] = []
 
     with _writing(output), thread_pool(threads) as pool:
         write_classes(output / "classes.csv", classes)
@@ -127,6 +130,8 @@ def predict(
 
             def readable() -> Iterator[Loaded]:
                 for loaded in map_ahead(pool, partial(load, limit=limit), jobs, ahead=threads):
+                    if loaded.peak is not None:
+                        peaks.append((str(loaded.job.path), loaded.peak))
                     if loaded.image is not None:
                         yield loaded
                     else:
@@ -143,7 +148,7 @@ def predict(
                     if isinstance(row, str):
                         skipped[index] = row
                     table.add(index, None if isinstance(row, str) else row)
-    return Outcome(len(images), [skipped[index] for index in sorted(skipped)])
+    return Outcome(len(images), [skipped[index] for index in sorted(skipped)], peaks)
 
 
 def _equal_shapes(loaded: Iterable[Loaded]) -> Iterator[list[Loaded]]:

@@ -9,7 +9,7 @@ from tests.data.checks.sound_folder import HEADER, SOUND, params
 from tests.tiny_data import striped_mask, write_folder, write_image, write_voc
 from weaktr.config.dataset import DatasetParams
 from weaktr.data import parallel
-from weaktr.data.checks import check
+from weaktr.data.checks import whole
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.masks import write_mask
 from weaktr.errors import UserError
@@ -29,7 +29,7 @@ def test_a_sound_data_set(tmp_path: Path) -> None:
 def test_classes_with_a_handful_of_training_images_are_listed_in_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "FEW_IMAGES", 3)
+    monkeypatch.setattr(whole, "FEW_IMAGES", 3)
     rows = {"a.jpg": "cat;cow,train", "b.jpg": "cat,train", "c.jpg": "cat;dog,train"}
     rows |= {"d.jpg": "cow;dog;cat,val", "e.jpg": "cow;dog,val"}
     write_folder(tmp_path, rows, "image,tags,split")

@@ -172,7 +172,10 @@ def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     )
     assert listing.classes == ("cat",)
     notes = "\n".join(listing.notes)
-    assert "predictions do not count): 2 (task 2, task 3)." in notes
+    assert (
+        "nobody submitted an annotation: 2 (task 2, task 3), 1 of them with predictions, which do "
+        "not count."
+    ) in notes
     assert "neither tags nor regions: choices 1, textarea 1." in notes
     assert "without labels in" in notes
     assert [problem.kind for problem in listing.problems] == ["no-label"]
@@ -317,3 +320,22 @@ def test_a_polygon_that_reaches_out_is_cut_and_counted(tmp_path: Path) -> None:
     listing = read(export(tmp_path, task(1, "a.jpg", wide)))
     (problem,) = listing.problems
     assert "reach out of their image and are cut at its edge: 1 (task 1)" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"predictions": [{"result": [brush("cat")]}]}, "only predictions, which do not count"),
+        ({"annotations": []}, "no annotation"),
+    ],
+)
+def test_tasks_that_nobody_submitted_are_refused(
+    tmp_path: Path, more: dict[str, Any], said: str
+) -> None:
+    root = export(tmp_path, {"id": 1, "data": {"image": "a.jpg"}, **more})
+    with pytest.raises(UserError) as caught:
+        read(root)
+    assert str(caught.value) == (
+        f"{root / 'export.json'} has {said}: nobody submitted one of its 1 tasks; submit them in "
+        "Label Studio, and put the JSON that it exports in the place of this file."
+    )

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,31 @@ from weaktr.data.checks.inspection import (
     inspect_entries,
 )
 from weaktr.data.checks.links import check_links
-from weaktr.data.checks.masks import check_against_tags, check_palettes, settle_white
+from weaktr.data.checks.masks import (
+    check_against_tags,
+    check_inverted,
+    check_palettes,
+    look_at_masks,
+    settle_white,
+)
 from weaktr.data.checks.summary import summarise
-from weaktr.data.class_words import same_but_for_writing
+from weaktr.data.checks.whole import (
+    check_copies,
+    check_depth,
+    check_masks,
+    check_names,
+    check_tags,
+)
 from weaktr.data.images import PixelLimit, orientation_for
 from weaktr.data.manifest import Manifest, MaskRecord, Record
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.registry import list_dataset
-from weaktr.data.wording import some
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOID
 
-FEW_IMAGES = 10
-"""Training images of a class; from fewer, a network learns the pictures and not the class."""
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 """Control characters, line ends, and surrogates (as which undecodable bytes reach Python)."""
 _WAY_OUT = "make it smaller, cut it into tiles, or raise dataset.max_megapixels"
-_DARK = 2**14
-"""Images whose values lie below, of 16 bits, use a quarter of the range at most."""
 _PASSED_OVER = frozenset(("unread-format", "no-row", "spare-mask", "outside", "no-shape"))
 """Kinds of warnings about files or entries that are not used."""
 _LONGEST_ID = 200
@@ -142,14 +148,16 @@ def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Repor
             if plan is not None:
                 plans.append(plan)
     manifest = Manifest(listing.classes, tuple(records))
-    _check_tags(listing, manifest)
-    _check_masks(listing, manifest, plans)
+    check_tags(listing, manifest)
+    check_masks(listing, manifest, plans)
     settle_white(listing, plans)
     check_palettes(listing, plans)
-    check_against_tags(listing, manifest, plans, workers=workers)
-    _check_copies(listing, manifest)
-    _check_depth(listing, manifest, peaks)
-    _check_names(listing)
+    shown = look_at_masks(listing, manifest, plans, workers=workers)
+    check_against_tags(listing, manifest, shown)
+    check_inverted(listing, shown)
+    check_copies(listing, manifest)
+    check_depth(listing, manifest, peaks)
+    check_names(listing)
     problems = sorted(listing.problems, key=lambda problem: problem.severity != "error")
     return Report(manifest, problems, listing.notes, plans, listing)
 
@@ -237,104 +245,3 @@ def _mask_plan(listing: Listing, entry: Entry, seen: Inspection) -> MaskPlan | N
             )
             return None
     return MaskPlan(entry.id, entry.mask, orientation or 1, seen.mask)
-
-
-def _check_tags(listing: Listing, manifest: Manifest) -> None:
-    """Training needs images of every class."""
-    train = manifest.of_split("train")
-    counts = Counter(tag for record in train for tag in record.tags)
-    if len(train) == 0:
-        listing.error("no-training-images", "No training image is usable; add images to the split.")
-        return
-    for name in manifest.classes:
-        if counts[name] == 0:
-            listing.error(
-                "class-without-images",
-                f"No training image has the tag {name!r}; add one, or leave the class out with "
-                "dataset.classes.",
-            )
-    if few := [
-        f"{name} ({counts[name]})" for name in manifest.classes if 0 < counts[name] < FEW_IMAGES
-    ]:
-        listing.warn(
-            "few-images",
-            f"Fewer than {FEW_IMAGES} training images have the tags {', '.join(few)}; add images, "
-            "or expect little of these classes.",
-        )
-    validation = manifest.of_split("val")
-    if len(validation) == 0:
-        listing.notes.append(
-            "There are no validation images: the evaluate stage needs evaluation.split: train."
-        )
-    seen = {tag for record in validation for tag in record.tags}
-    if len(validation) and (unseen := [name for name in manifest.classes if name not in seen]):
-        listing.warn(
-            "class-not-validated",
-            f"No validation image has the tags {', '.join(unseen)}; nothing will be measured for "
-            "them.",
-        )
-    if tagless := [record.image for record in train if not record.tags]:
-        listing.warn(
-            "no-tags",
-            f"{some(tagless)} without tags; training takes them as images of background only.",
-        )
-
-
-def _check_masks(listing: Listing, manifest: Manifest, plans: Sequence[MaskPlan]) -> None:
-    """Evaluation needs masks."""
-    validation = manifest.of_split("val")
-    masked = {plan.id for plan in plans}
-    if without := [record.image for record in validation if record.id not in masked]:
-        listing.warn(
-            "no-mask",
-            "No validation image has a mask: masks will be predicted but not measured."
-            if len(without) == len(validation)
-            else f"{some(without)} of the validation split without a mask; add the masks, or they "
-            "will not be measured.",
-        )
-
-
-def _check_copies(listing: Listing, manifest: Manifest) -> None:
-    """The same file in two splits makes measurements too good."""
-    first: dict[str, Record] = {}
-    for record in manifest:
-        other = first.setdefault(record.digest, record)
-        if other.split != record.split:
-            listing.warn(
-                "same-content",
-                f"{record.image} ({record.split}) is the same file as {other.image} "
-                f"({other.split}); take it out of one split.",
-            )
-
-
-def _check_depth(listing: Listing, manifest: Manifest, peaks: Sequence[tuple[str, int]]) -> None:
-    """Sixteen bits are scaled by a fixed factor: what uses fewer of them comes out dark.
-
-    Args:
-        peaks: Image and its largest value, of every image with 16 bits a value.
-    """
-    highest = max((peak for _, peak in peaks), default=_DARK)
-    if highest >= _DARK:
-        return
-    note = listing.error if 2 * len(peaks) > len(manifest) else listing.warn
-    note(
-        "dark-images",
-        f"{some([image for image, _ in peaks])} stored with 16 bits and no value above {highest}, "
-        f"as of cameras with {max(8, highest.bit_length())} bits: of 65535, that is nearly black; "
-        "scale the values to 16 bits, or convert to 8.",
-    )
-
-
-def _check_names(listing: Listing) -> None:
-    """Classes that are one class in two spellings."""
-    if quoted := [c for c in listing.classes if len(c) > 1 and c[0] == c[-1] and c[0] in "'\"`"]:
-        listing.warn(
-            "quoted-classes",
-            f"Classes have quotes in their names: {', '.join(quoted)}; take them out of the tags.",
-        )
-    for group in same_but_for_writing(listing.classes):
-        listing.warn(
-            "alike-classes",
-            f"The classes {' and '.join(map(repr, group))} differ in writing only; if they are one "
-            "class, give it one name.",
-        )

@@ -1,13 +1,14 @@
-"""Whether masks mean what their ids say: palettes, and tags against ids."""
+"""Whether masks mean what their ids say: palettes, tags against ids, what covers the border."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from weaktr.data.checks.inspection import MaskPlan
 from weaktr.data.manifest import Manifest
-from weaktr.data.mask_facts import renumbered, two_ids_of_a_colour, white_is_the_class
+from weaktr.data.mask_facts import fills_mask, renumbered, two_ids_of_a_colour, white_is_the_class
 from weaktr.data.parallel import parallel_map
 from weaktr.data.readers.listing import Listing, StoredMask
 from weaktr.data.wording import some
@@ -61,31 +62,82 @@ def _and_others(number: int) -> str:
     return f" ({number} more masks are alike)" if number else ""
 
 
-def check_against_tags(
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a mask shows.
+
+    Attributes:
+        id: The image's id.
+        classes: By the class list's ids.
+        is_whole: Whether it says so of every pixel.
+        fills: Whether what is not background fills it.
+    """
+
+    id: str
+    classes: set[int]
+    is_whole: bool
+    fills: bool
+
+
+def look_at_masks(
     listing: Listing,
     manifest: Manifest,
     plans: Sequence[MaskPlan],
     *,
     workers: int | None = None,
-) -> None:
+) -> list[Shown]:
+    """What masks show, but for the test split; of those that are still to be painted, a sample."""
+    wanted = {record.id for record in manifest if record.split != "test"}
+    seen, painted = [], []
+    for plan in plans:
+        if plan.id not in wanted:
+            continue
+        if plan.facts is None:
+            painted.append(plan)
+        else:
+            ids = {listing.mask_ids[id_] for id_ in plan.facts.ids if id_ in listing.mask_ids}
+            seen.append(Shown(plan.id, ids, True, plan.facts.fills))
+    step = -(-len(painted) // _MOST_PAINTED) or 1
+    return seen + list(parallel_map(_paint, painted[::step], "painting masks", workers=workers))
+
+
+def _paint(plan: MaskPlan) -> Shown:
+    ids = plan.source.read()
+    found = set(np.unique(ids).tolist())
+    return Shown(plan.id, found - {BACKGROUND, VOID}, VOID not in found, fills_mask(ids))
+
+
+def check_inverted(listing: Listing, seen: Sequence[Shown]) -> None:
+    """Notes masks of one class in which object and background may have changed places."""
+    full = [shown.id for shown in seen if shown.fills]
+    if len({*listing.mask_ids, *listing.other_ids} - {VOID}) == 1 and 2 * len(full) > len(seen):
+        (name,) = listing.classes
+        listing.warn(
+            "inverted-masks",
+            f"The class {name!r} covers more than half of the pixels and nearly all of the border "
+            f"in {len(full)} of {len(seen)} masks, such as that of {full[0]!r}: if 0 is the object "
+            "there and not the background, invert the masks.",
+            count=len(full),
+        )
+
+
+def check_against_tags(listing: Listing, manifest: Manifest, seen: Sequence[Shown]) -> None:
     """Notes masks that show other classes than the tags: an error where most do."""
     tags = {
-        record.id: {manifest.classes.index(tag) + 1 for tag in record.tags}
-        for record in manifest
-        if record.split != "test"
+        record.id: {manifest.classes.index(tag) + 1 for tag in record.tags} for record in manifest
     }
     images = {record.id: record.image for record in manifest}
-    looked, differing = 0, []
+    differing = []
     table: dict[int, Counter[int]] = defaultdict(Counter)
     masks: Counter[int] = Counter()
-    for id_, shown, is_whole in _classes_shown(listing, plans, tags, workers=workers):
-        looked += 1
-        for tag in tags[id_]:
+    for shown in seen:
+        wanted = tags[shown.id]
+        for tag in wanted:
             masks[tag] += 1
-            table[tag].update(shown)
-        if not (shown == tags[id_] or (not is_whole and shown < tags[id_])):
-            differing.append(id_)
-    if 2 * len(differing) > looked:
+            table[tag].update(shown.classes)
+        if not (shown.classes == wanted or (not shown.is_whole and shown.classes < wanted)):
+            differing.append(shown.id)
+    if 2 * len(differing) > len(seen):
         stored = {new: old for old, new in listing.mask_ids.items() if old != VOID}
         rows = [
             f"tag {name!r} (id {stored[index]}): "
@@ -103,9 +155,9 @@ def check_against_tags(
         more = f"; and {len(rows) - _ROWS} more tags" if len(rows) > _ROWS else ""
         listing.error(
             "mask-and-tags",
-            f"Most masks show other classes than the tags ({len(differing)} of {looked}, such as "
-            f"{images[differing[0]]}). Ids in the masks by tag: {'; '.join(rows[:_ROWS])}{more}. "
-            "Put the class list in the order of the ids, or mend the masks.",
+            f"Most masks show other classes than the tags ({len(differing)} of {len(seen)}, such "
+            f"as {images[differing[0]]}). Ids in the masks by tag: {'; '.join(rows[:_ROWS])}"
+            f"{more}. Put the class list in the order of the ids, or mend the masks.",
         )
     elif differing:
         listing.warn(
@@ -113,31 +165,3 @@ def check_against_tags(
             f"{some([images[id_] for id_ in differing])} whose mask shows other classes than the "
             "tags; check them if that is many.",
         )
-
-
-def _classes_shown(
-    listing: Listing,
-    plans: Sequence[MaskPlan],
-    wanted: Collection[str],
-    *,
-    workers: int | None,
-) -> Iterable[tuple[str, set[int], bool]]:
-    """Image id, the classes that its mask shows, and whether it says so of every pixel."""
-    painted = []
-    for plan in plans:
-        if plan.id not in wanted:
-            continue
-        if plan.facts is None:
-            painted.append(plan)
-        else:
-            ids = {listing.mask_ids[id_] for id_ in plan.facts.ids if id_ in listing.mask_ids}
-            yield plan.id, ids, True
-    step = -(-len(painted) // _MOST_PAINTED) or 1
-    painted = painted[::step]
-    seen = parallel_map(_painted_ids, painted, "painting masks", workers=workers)
-    for plan, found in zip(painted, seen, strict=True):
-        yield plan.id, found - {BACKGROUND, VOID}, VOID not in found
-
-
-def _painted_ids(plan: MaskPlan) -> set[int]:
-    return set(np.unique(plan.source.read()).tolist())

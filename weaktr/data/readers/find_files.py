@@ -28,6 +28,7 @@ class FileFinder:
         files: The images, below the root and in order.
         unread: Pictures in formats that are not read -> the format.
         system: What was passed over because it belongs to a system or a tool.
+        folders: The folders, below the root.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -36,6 +37,7 @@ class FileFinder:
         self.files = tuple(found.images)
         self.unread = found.unread
         self.system = found.system
+        self.folders = tuple(found.folders)
         self._by_name: dict[str, list[str]] = {}
         for name in self.files:
             whole = _key(name)

@@ -27,8 +27,8 @@ from weaktr.data.readers.folder_images import (
     FolderImage,
     Places,
     images_of_table,
-    images_of_tree,
 )
+from weaktr.data.readers.folder_tree import images_of_tree
 from weaktr.data.readers.listing import Entry, Listing, Problem, StoredMask
 from weaktr.data.readers.tags import read_tag_table
 from weaktr.errors import UserError

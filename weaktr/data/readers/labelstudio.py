@@ -20,6 +20,7 @@ from weaktr.data.readers.find_files import FileFinder, existing_folder
 from weaktr.data.readers.labelstudio_file import (
     Result,
     Task,
+    Unlabelled,
     has_shape,
     label_key,
     only_json,
@@ -74,9 +75,11 @@ def read_labelstudio(params: DatasetParams) -> Listing:
     problems: list[Problem] = []
     notes: list[str] = []
     counts = _Counts()
-    unlabelled: list[str] = []
+    unlabelled = Unlabelled()
     images = []
+    named = 0
     for task in read_tasks(path, unlabelled, notes):
+        named += 1
         file = add_file(finder, problems, f"{path}: {task.name}", _names(task.place))
         if file is None:
             continue
@@ -85,10 +88,17 @@ def read_labelstudio(params: DatasetParams) -> Listing:
         except UserError as error:
             problems.append(Problem("error", "bad-shape", f"{path}: {error}"))
     say_cut(str(path), counts.cut, problems)
-    if unlabelled:
+    if unlabelled.names and not named:
+        what = "only predictions, which do not count" if unlabelled.predicted else "no annotation"
+        raise UserError(
+            f"{path} has {what}: nobody submitted one of its {len(unlabelled.names)} tasks; submit "
+            "them in Label Studio, and put the JSON that it exports in the place of this file."
+        )
+    if unlabelled.names:
         notes.append(
-            f"Tasks left out because nobody submitted an annotation (predictions do not count): "
-            f"{len(unlabelled)} ({some(unlabelled)})."
+            f"Tasks left out because nobody submitted an annotation: {len(unlabelled.names)} "
+            f"({some(unlabelled.names)}), {unlabelled.predicted} of them with predictions, which "
+            "do not count."
         )
     if counts.other:
         listed = by_kind(counts.other)

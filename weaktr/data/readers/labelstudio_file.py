@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -37,6 +37,14 @@ class Task:
     results: list[Result]
 
 
+@dataclass
+class Unlabelled:
+    """Names of tasks that nobody submitted an annotation of, and how many have predictions."""
+
+    names: list[str] = field(default_factory=list)
+    predicted: int = 0
+
+
 def only_json(root: Path) -> Path:
     """The one export in a folder.
 
@@ -53,12 +61,12 @@ def only_json(root: Path) -> Path:
     return found[0]
 
 
-def read_tasks(path: Path, unlabelled: list[str], notes: list[str]) -> Iterator[Task]:
+def read_tasks(path: Path, unlabelled: Unlabelled, notes: list[str]) -> Iterator[Task]:
     """The tasks of an export, of either kind.
 
     Args:
         path: The file.
-        unlabelled: Takes the names of tasks that nobody submitted an annotation of.
+        unlabelled: Takes the tasks that nobody submitted an annotation of.
         notes: Takes what there is to say.
 
     Raises:
@@ -74,7 +82,7 @@ def read_tasks(path: Path, unlabelled: list[str], notes: list[str]) -> Iterator[
     return _of_json_min(path, content, notes)
 
 
-def _of_json(path: Path, entry: dict[str, Any], unlabelled: list[str]) -> Task | None:
+def _of_json(path: Path, entry: dict[str, Any], unlabelled: Unlabelled) -> Task | None:
     """A task of a full export."""
     name = f"task {entry.get('id', '?')}"
     data = entry.get("data")
@@ -86,7 +94,8 @@ def _of_json(path: Path, entry: dict[str, Any], unlabelled: list[str]) -> Task |
     submitted = [a for a in given or () if not a.get("was_cancelled")]
     truths = [a for a in submitted if a.get("ground_truth")]
     if not submitted:
-        unlabelled.append(name)
+        unlabelled.names.append(name)
+        unlabelled.predicted += bool(entry.get("predictions"))
         return None
     said = [_results(path, name, annotation) for annotation in truths or submitted]
     _agree(path, name, said)

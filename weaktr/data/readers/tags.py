@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weaktr.data.class_words import composed, within_another
-from weaktr.data.readers.listing import Problem
+from weaktr.data.readers.listing import Problem, Severity
 from weaktr.errors import UserError
 
 _SEPARATORS = re.compile(r"[;,|]")
@@ -163,6 +163,7 @@ def read_tag_table(path: str | Path, problems: list[Problem]) -> list[TagRow]:
         raise UserError(
             f"{path} line {rows.line_num} is not valid CSV ({error}); mend the quotes."
         ) from None
+    problems += _stray_tags(path, header, filled, found)
     return found
 
 
@@ -179,6 +180,50 @@ def _unread_columns(path: Path, header: Sequence[str]) -> list[Problem]:
         for name in header
         if name in alike and alike[name] not in header
     ]
+
+
+def _stray_tags(
+    path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]], found: list[TagRow]
+) -> list[Problem]:
+    """Tags in columns that are not read, of rows that lack them.
+
+    In the columns right after `tags` they are what a delimiter between tags makes of them, and an
+    error; elsewhere a warning.
+    """
+    unread = [i for i, name in enumerate(header) if name not in _COLUMNS]
+    known = {tag.casefold() for row in found for tag in row.tags or ()}
+    own = {row.line: {tag.casefold() for tag in row.tags or ()} for row in found}
+    beside: dict[int, list[tuple[int, str]]] = {}
+    elsewhere: dict[int, list[tuple[int, str]]] = {}
+    for line, row in rows:
+        for index in unread:
+            tags = {tag.casefold() for tag in parse_tags(row[index])} if index < len(row) else set()
+            if line not in own or not tags or not tags <= known - own[line]:
+                continue
+            between = range(header.index("tags") + 1, index)
+            is_beside = index > header.index("tags") and all(
+                i in unread and row[i].strip() for i in between
+            )
+            (beside if is_beside else elsewhere).setdefault(index, []).append((line, row[index]))
+    problems = []
+    sorts: list[tuple[Severity, dict[int, list[tuple[int, str]]]]]
+    sorts = [("error", beside), ("warning", elsewhere)]
+    for severity, stray in sorts:
+        for index, cells in stray.items():
+            line, text = cells[0]
+            more = f" ({len(cells)} such lines)" if cells[1:] else ""
+            problems.append(
+                Problem(
+                    severity,
+                    "stray-tag",
+                    f"{path} line {line} has a tag of other rows in the column `{header[index]}`, "
+                    f"which is not read{more}; put ; between tags, or quotes around them, or, if "
+                    "it is no tag of the image, move the column before `tags`. Got: "
+                    f"{text.strip()!r}.",
+                    len(cells),
+                )
+            )
+    return problems
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, int]:

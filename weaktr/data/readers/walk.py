@@ -35,11 +35,13 @@ class Found:
         images: Files to read.
         unread: Picture in a format that is not read -> the format.
         system: Files and folders that were passed over.
+        folders: All others.
     """
 
     images: list[str] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     system: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
 
 def walk(root: Path) -> Found:
@@ -63,6 +65,7 @@ def walk(root: Path) -> Found:
             for name in folders
             if not is_system_folder(name) and not leads_up(here / name, root)
         )
+        found.folders += [prefix + name for name in folders]
         for name, kind in _kinds(folder, names):
             if kind == _READ:
                 found.images.append(prefix + name)
