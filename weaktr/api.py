@@ -145,7 +145,7 @@ class ClassMaps:
         seen, names, known, title = self._drawn_from
         figure = cam_picture.cam_figure(seen, names, cam_picture.chosen_classes(seen, known), title)
         with TemporaryDirectory() as folder:
-            cam_picture.save_cam_picture(figure, Path(folder) / "cam.png")
+            cam_picture.save_picture(figure, Path(folder) / "cam.png")
             return read_image(Path(folder) / "cam.png")
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from weaktr.cli.cam import cam
 from weaktr.cli.check_data import check_data
 from weaktr.cli.export import export
 from weaktr.cli.extras import missing_extra
+from weaktr.cli.heads import heads
 from weaktr.cli.import_checkpoint import import_checkpoint
 from weaktr.cli.masks_from import masks_from
 from weaktr.cli.masks_to import masks_to
@@ -36,6 +37,7 @@ for command in (
     check_data,
     predict,
     cam,
+    heads,
     review,
     masks_to,
     masks_from,

@@ -38,7 +38,7 @@ def cam(
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.models.cam_network import CAMNetwork
     from weaktr.predict.known_tags import parse_class_tags
-    from weaktr.report.cam_picture import cam_figure, chosen_classes, class_maps, save_cam_picture
+    from weaktr.report.cam_picture import cam_figure, chosen_classes, class_maps, save_picture
 
     pixels = np.array(read_image(image, PixelLimit()))
     output = output or Path(f"{image.stem}.cam.png")
@@ -51,5 +51,5 @@ def cam(
     known = parse_class_tags(tags, loaded.classes) if tags is not None else ()
     seen = class_maps(loaded.model, pixels)
     chosen = chosen_classes(seen, known)
-    save_cam_picture(cam_figure(seen, loaded.classes, chosen, image.name), output)
+    save_picture(cam_figure(seen, loaded.classes, chosen, image.name), output)
     typer.echo(output)

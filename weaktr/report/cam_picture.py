@@ -94,13 +94,13 @@ def cam_figure(
         return _draw(seen, classes, chosen, title)
 
 
-def save_cam_picture(figure: Figure, path: Path) -> None:
+def save_picture(figure: Figure, path: Path) -> None:
     """Writes the figure as PNG, whole or not at all; equal figures give equal bytes."""
     with replace_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
 
 
-def _heat(image: Pixels, cam: Floats) -> Pixels:
+def heat(image: Pixels, cam: Floats) -> Pixels:
     """A map, from its minimum to its maximum, as colours over the greyed image."""
     low, high = float(cam.min()), float(cam.max())
     scaled = torch.from_numpy((cam - low) / max(high - low, 1e-12))[None, None]
@@ -167,7 +167,7 @@ def _draw(seen: ClassMaps, classes: Sequence[str], chosen: Sequence[int], title:
         axis.text(0.5, 1.03, kind.made_of, **place)
     for line, index in zip(grid, chosen, strict=True):
         for axis, maps in zip(line, seen.maps, strict=True):
-            axis.imshow(_heat(seen.image, maps[index]))
+            axis.imshow(heat(seen.image, maps[index]))
             axis.set_xticks([])
             axis.set_yticks([])
             for spine in axis.spines.values():

@@ -1,0 +1,1 @@
+"""What single attention heads know: their weights, habits and worth."""
