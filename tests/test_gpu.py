@@ -87,13 +87,14 @@ def test_bfloat16_step_gives_finite_gradients() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_dense_crf() -> None:
+@pytest.mark.parametrize("count", [3, 21])
+def test_dense_crf(count: int) -> None:
     rng = np.random.default_rng(0)
-    labels = np.repeat(np.repeat(rng.integers(0, 3, (6, 8), dtype=np.uint8), 10, 0), 10, 1)
-    colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]])
+    labels = np.repeat(np.repeat(rng.integers(0, count, (6, 8), dtype=np.uint8), 10, 0), 10, 1)
+    colours = rng.integers(20, 236, (count, 3))
     image = np.clip(colours[labels] + rng.normal(0, 20, (60, 80, 3)), 0, 255).astype(np.uint8)
     here, there = (
-        dense_crf(image, labels=labels, params=CrfParams(), num_labels=3, device=device)
+        dense_crf(image, labels=labels, params=CrfParams(), num_labels=count, device=device)
         for device in ("cpu", "cuda")
     )
     assert np.abs(here - there).max() <= 5e-3

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from weaktr.config.crf import CrfParams
-from weaktr.crf.dense_crf import dense_crf, refine_with_crf
+from weaktr.crf.dense_crf import _gaussian_lattice, dense_crf, refine_with_crf
 from weaktr.errors import UserError
 
 PYDENSECRF = CrfParams(backend="pydensecrf")
@@ -57,6 +57,21 @@ def test_equal_to_pydensecrf_for_any_number_of_labels(num_labels: int) -> None:
         labels=np.minimum(labels, num_labels - 1),
         num_labels=num_labels,
     )
+
+
+def test_images_of_one_shape_share_a_lattice_and_others_do_not() -> None:
+    image, labels = scene()
+    wide, sharp = CrfParams(gaussian_sxy=9), CrfParams(gaussian_sxy=1)
+    turned = image.transpose(1, 0, 2), labels.T
+
+    def marginals(image: np.ndarray, labels: np.ndarray, params: CrfParams) -> np.ndarray:
+        return dense_crf(image, labels=labels, params=params, num_labels=3)
+
+    cases = [(image, labels, wide), (image, labels, sharp), (*turned, wide), (image, labels, wide)]
+    together = [marginals(*case) for case in cases]
+    for case, found in zip(cases, together, strict=True):
+        _gaussian_lattice.cache_clear()
+        np.testing.assert_array_equal(found, marginals(*case))
 
 
 @needs_pydensecrf

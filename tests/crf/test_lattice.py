@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from oracles import lattice as oracle
-from weaktr.crf.lattice import KernelSum, _sort, build_lattice
+from weaktr.crf.lattice import KernelSum, SparseMatrix, _sort, build_lattice
 from weaktr.errors import UserError
 
 
@@ -25,6 +25,18 @@ def oracle_sum(features: list[np.ndarray], weights: list[float], values: np.ndar
         scale = oracle.filter_values(feature, np.ones((len(values), 1))) ** -0.5
         total += weight * scale * oracle.filter_values(feature, scale * values)
     return total
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16, 21])
+def test_a_product_is_that_of_the_dense_matrix(channels: int) -> None:
+    matrix = torch.zeros(4, 6)
+    matrix[0, [1, 4]], matrix[1, 5], matrix[3, :] = torch.tensor([0.5, -2.0]), 3.0, 0.1
+    rows, columns = matrix.nonzero().int().T
+    starts = torch.tensor([0, 2, 3, 3, 9], dtype=torch.int32)  # the third row is empty
+    values = points(6, channels, 1.0)
+    product = SparseMatrix(starts, columns.contiguous(), matrix[matrix != 0]) @ values
+    torch.testing.assert_close(product, matrix @ values)
+    assert len(rows) == starts[-1]
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])

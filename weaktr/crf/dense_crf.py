@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from weaktr.config.crf import CrfParams
-from weaktr.crf.lattice import KernelSum, build_lattice
+from weaktr.crf.lattice import KernelSum, Lattice, build_lattice
 from weaktr.errors import UserError
 from weaktr.labels import VOID, Pixels
 
@@ -125,16 +126,11 @@ def _lattice_marginals(
 ) -> npt.NDArray[np.float32]:
     rgb = torch.from_numpy(np.ascontiguousarray(image)).to(device)
     height, width, _ = rgb.shape
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float32, device=device),
-        torch.arange(width, dtype=torch.float32, device=device),
-        indexing="ij",
-    )
-    position = torch.stack([x, y]).flatten(1)
+    position = _positions(height, width, device)
     colour = rgb.permute(2, 0, 1).flatten(1).float()
     bilateral = torch.cat([position / params.bilateral_sxy, colour / params.bilateral_srgb])
     kernels = KernelSum(
-        [build_lattice(position / params.gaussian_sxy), build_lattice(bilateral)],
+        [_gaussian_lattice(height, width, params.gaussian_sxy, device), build_lattice(bilateral)],
         [params.gaussian_compat, params.bilateral_compat],
     )
     log_prior = torch.from_numpy(-unary).to(device).t().contiguous()
@@ -142,6 +138,22 @@ def _lattice_marginals(
     for _ in range(params.iterations):
         marginals = _softmax(kernels.add_to(log_prior, marginals))
     return marginals.t().cpu().numpy()
+
+
+def _positions(height: int, width: int, device: torch.device) -> Tensor:
+    """x and y of every pixel, float32 `[2, H * W]`."""
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=torch.float32, device=device),
+        torch.arange(width, dtype=torch.float32, device=device),
+        indexing="ij",
+    )
+    return torch.stack([x, y]).flatten(1)
+
+
+@lru_cache(maxsize=2)
+def _gaussian_lattice(height: int, width: int, sxy: float, device: torch.device) -> Lattice:
+    """The lattice of positions, which images of one shape share: upright and lying ones stay."""
+    return build_lattice(_positions(height, width, device) / sxy)
 
 
 def _softmax(logits: Tensor) -> Tensor:

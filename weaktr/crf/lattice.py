@@ -5,16 +5,18 @@ barycentric weights (*splat*), every vertex is mixed with its neighbours along d
 and the point reads its value back with the same weights (*slice*). Only vertices that some point
 touches exist. All three steps are linear, so each is one sparse matrix: building them takes
 elementwise operations and one sort, filtering takes d + 3 sparse products for all channels at once.
+A product is an `embedding_bag`, whose CPU kernel fetches rows ahead: for 21 channels it is twice as
+fast as torch's sparse matrices.
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from weaktr.errors import UserError
@@ -45,6 +47,32 @@ class Lattice:
         return len(self.starts) - 1
 
 
+@dataclass(frozen=True)
+class SparseMatrix:
+    """Rows of weighted columns.
+
+    Attributes:
+        starts: int32 `[R + 1]`: row r has the entries `starts[r]` to `starts[r + 1]`.
+        columns: int32, the column of each entry.
+        values: float32, its value.
+    """
+
+    starts: Tensor
+    columns: Tensor
+    values: Tensor
+
+    def __matmul__(self, dense: Tensor) -> Tensor:
+        """The product with float32 `[columns, C]`: `[R, C]`."""
+        return F.embedding_bag(
+            self.columns,
+            dense,
+            self.starts,
+            mode="sum",
+            per_sample_weights=self.values,
+            include_last_offset=True,
+        )
+
+
 class KernelSum:
     """The filter `sum_k weight_k * D_k G_k D_k`, with D_k such that D_k G_k D_k is normalised.
 
@@ -73,10 +101,8 @@ class KernelSum:
             first_vertex += lattice.num_vertices
             first_place += len(lattice.places)
         starts.append(starts[0].new_tensor([first_place]))
-        self.slice = _fixed_rows(corners, corner_weights, (count, first_vertex))
-        self.splat = _csr(
-            torch.cat(starts), torch.cat(points), torch.cat(point_weights), (first_vertex, count)
-        )
+        self.slice = _fixed_rows(corners, corner_weights)
+        self.splat = SparseMatrix(torch.cat(starts), torch.cat(points), torch.cat(point_weights))
         self.blur = _blur_matrices(lattices)
 
     def add_to(self, base: Tensor, values: Tensor) -> Tensor:
@@ -84,7 +110,7 @@ class KernelSum:
         values = self.splat @ values
         for axis in self.blur:
             values = axis @ values
-        return torch.addmm(base, self.slice, values)
+        return (self.slice @ values).add_(base)
 
 
 def build_lattice(features: Tensor) -> Lattice:
@@ -239,7 +265,7 @@ def _symmetric_scale(lattice: Lattice) -> Tensor:
     return (total + 1e-20).rsqrt()
 
 
-def _blur_matrices(lattices: Sequence[Lattice]) -> list[Tensor]:
+def _blur_matrices(lattices: Sequence[Lattice]) -> list[SparseMatrix]:
     """One block-diagonal matrix per axis; lattices with fewer axes are left alone by the last."""
     matrices = []
     for axis in range(max(len(lattice.neighbours) for lattice in lattices)):
@@ -258,23 +284,20 @@ def _blur_matrices(lattices: Sequence[Lattice]) -> list[Tensor]:
         own = torch.arange(first, dtype=torch.int32, device=before.device)
         ones = torch.ones(first, device=before.device)
         values = [ones, 0.5 * (before != own), 0.5 * (after != own)]
-        matrices.append(_fixed_rows([own, before, after], values, (first, first)))
+        matrices.append(_fixed_rows([own, before, after], values))
     return matrices
 
 
-def _fixed_rows(
-    columns: Sequence[Tensor], values: Sequence[Tensor], shape: tuple[int, int]
-) -> Tensor:
+def _fixed_rows(columns: Sequence[Tensor], values: Sequence[Tensor]) -> SparseMatrix:
     """Sparse matrix with as many entries in every row.
 
     Args:
         columns: For the first, second, ... entry of the rows its column `[rows]`.
         values: Likewise its value `[rows]`.
-        shape: Of the matrix.
     """
-    entries = len(columns)
-    starts = torch.arange(0, shape[0] * entries + 1, entries, device=columns[0].device)
-    return _csr(starts.int(), _interleave(columns), _interleave(values), shape)
+    entries, rows = len(columns), len(columns[0])
+    starts = torch.arange(0, rows * entries + 1, entries, device=columns[0].device)
+    return SparseMatrix(starts.int(), _interleave(columns), _interleave(values))
 
 
 def _interleave(vectors: Sequence[Tensor]) -> Tensor:
@@ -283,9 +306,3 @@ def _interleave(vectors: Sequence[Tensor]) -> Tensor:
     for column, vector in zip(result.unbind(1), vectors, strict=True):
         column.copy_(vector)
     return result.flatten()
-
-
-def _csr(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
