@@ -1,7 +1,7 @@
 """What runs on a GPU equals what runs on a CPU. Skipped where there is none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from tests.tiny import run_stages, tiny_params, write_params
+from tests.training.tiny_trainings import Training, cam_training, decoder_training, take_steps
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
 from weaktr.config.crf import CrfParams
+from weaktr.config.values import Precision
 from weaktr.crf.dense_crf import dense_crf
 from weaktr.metrics.confusion import ConfusionMatrix
 from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
 from weaktr.models.cam_network import CAMNetwork
+from weaktr.precision import autocast, float32_products
 
 pytestmark = [
     pytest.mark.gpu,
@@ -85,6 +88,36 @@ def test_bfloat16_step_gives_finite_gradients() -> None:
         logits = network(torch.randn(2, 3, 64, 64, device="cuda"))
     sum(x.float().square().sum() for x in logits).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
+@pytest.mark.parametrize("training", [cam_training, decoder_training])
+def test_no_step_of_a_training_waits_for_the_gpu(
+    training: Callable[[str], Training], precision: Precision
+) -> None:
+    """CUDA itself raises where the host would wait."""
+    take_steps(training("cuda"), precision, 3, lambda step: None)  # what later steps keep
+    trained = training("cuda")
+
+    def from_second_on(step: int) -> None:
+        torch.cuda.set_sync_debug_mode("error" if step > 1 else "default")
+
+    try:
+        take_steps(trained, precision, 5, from_second_on)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(p.isfinite().all() for p in trained[0].parameters())
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16"])
+def test_precisions_agree_with_float32(precision: Precision) -> None:
+    def loss_of(precision: Precision) -> float:
+        torch.manual_seed(0)
+        model, _, _, loss, batch = decoder_training("cuda")
+        with torch.no_grad(), float32_products(precision, "cuda"), autocast(precision, "cuda"):
+            return loss(model.eval()(batch[0]), batch[1])["loss"].item()
+
+    assert loss_of(precision) == pytest.approx(loss_of("float32"), rel=2e-2)
 
 
 @pytest.mark.parametrize("count", [3, 21])

@@ -134,7 +134,7 @@ def wait_for_all() -> None:
 
 def batch_share(samples: int) -> float:
     """The part that this process's samples are of the whole batch, from 0 to 1."""
-    return samples / all_sum(torch.tensor(samples)).item()
+    return samples / all_sum(torch.tensor(samples)).item() if _joined() else 1.0
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -45,7 +45,8 @@ class LossWatch:
         """
         bad = ~torch.isfinite(loss)
         first = torch.full_like(bad, -1, dtype=torch.int64) if self._first is None else self._first
-        self._first = torch.where(bad & (first < 0), step, first)
+        here = torch.full_like(first, step)  # a plain number would be copied there, and waited for
+        self._first = torch.where(bad & (first < 0), here, first)
         if step % self.every == 0:
             self.check()
 
