@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,9 +48,26 @@ def test_listing_and_showing(recipe_folder: Path, monkeypatch: pytest.MonkeyPatc
     shown = CliRunner().invoke(app, ["recipes", "voc12-eva02-s"]).output
     assert "dvc exp run -S '+recipes=voc12-eva02-s'" in shown
     assert "timm/eva02_small_patch14_224.mim_in22k/resolve/main/model.safetensors" in shown
-    assert "miou_val 78.5" in shown
+    assert re.search(r"miou_seed +69\.4 .*\n(.*\n)+ +miou_val +78\.5 ", shown)
+    assert "Turn: decoder.start_value" in " ".join(shown.split())
+    assert re.search(r"segmenter, 100 epochs +float32 +2\.0e\+17 +7\n", shown)
+    assert "Estimated, not measured" in shown
+    on_top = CliRunner().invoke(app, ["recipes", "two-rounds"]).output
+    assert "Cost" not in on_top
+    assert "Turn:" not in on_top
     assert "labels.background_score: null -> 0.43" in shown
     assert changes([], "params.yaml") == {}
+
+
+def test_json_of_one_recipe(recipe_folder: Path) -> None:
+    for place in ([], ["--params", str(recipe_folder / "params.yaml")]):
+        shown = CliRunner().invoke(app, ["recipes", "coco14-vit-s", "--json", *place])
+        told = json.loads(shown.output)
+        assert told["published"] == {"miou_seed": 42.6, "miou_train": 51.3, "miou_val": 50.3}
+        assert {rung["metric"]: rung["published"] for rung in told["ladder"]}["miou_labels"] is None
+        assert told["cost"]["data"]["train"] == 82081
+        assert told["values"]["decoder.spare_classes"] == 10
+    assert CliRunner().invoke(app, ["recipes", "--json"]).exit_code == 1  # `main` makes it a 2
 
 
 def test_listing_loads_nothing_heavy(recipe_folder: Path) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from weaktr.config.load import parse_params
 from weaktr.config.params import Params
-from weaktr.experiments.recipes import Recipe, flatten, recipe_values
+from weaktr.experiments.recipes import Recipe, flatten, recipe_values, typed_params
 from weaktr.files import digest_value
 
 MOST_CHANGES = 3
@@ -118,14 +117,7 @@ def _holding(
 
 def _validated(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted values as the typed params hold them; only the keys that were given."""
-    nested: dict[str, Any] = {}
-    for key, value in values.items():
-        *sections, name = key.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
-    flat = flat_params(parse_params(nested, "recipe"))
+    flat = flat_params(typed_params(values))
     return {key: flat[key] for key in values if key in flat}
 
 

@@ -6,7 +6,7 @@ a user wrote there; `dvc exp run -S '+recipes=NAME'` and `weaktr recipes --use N
 over it and write the same bytes. The wheel has the same files, to be read where no project is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from weaktr.config.load import parse_params
+from weaktr.config.params import Params
 from weaktr.config.values import Section
 from weaktr.data.readers.tags import did_you_mean
 from weaktr.errors import UserError
@@ -35,8 +36,8 @@ class About(Section):
     weights: tuple[str, ...] = ()
     """Hub names of the pretrained weights that it starts from."""
     published: dict[str, float] = Field(default_factory=dict)
-    """mIoU in percent that the paper reports, under the names of `metrics.json` (`miou_seed`,
-    `miou_labels`, `miou_val`); nothing measured here."""
+    """mIoU in percent that the paper and its code's page report, under the names of `metrics.json`
+    (`miou_seed`, `miou_train`, `miou_val`); nothing measured here."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,22 @@ def changes(
     now = flatten(yaml.safe_load(compose_params([], params_file)))
     then = flatten(yaml.safe_load(compose_params(names, params_file)))
     return {key: (now.get(key), value) for key, value in then.items() if now.get(key) != value}
+
+
+def typed_params(values: Mapping[str, Any]) -> Params:
+    """Dotted values as params; keys that are not given have their defaults.
+
+    Raises:
+        UserError: If they do not validate.
+    """
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
+    return parse_params(nested, "recipe")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
