@@ -99,6 +99,48 @@ def _covered(shape: Any, size: tuple[int, int]) -> Any:
     return covered
 
 
+def yolo(root: Path, names: list[str], size: tuple[int, int]) -> Reading | None:
+    """Label files in YOLO's layout whose polygons are upright boxes; images without one stay out.
+
+    Args:
+        root: Has `images` and `labels`.
+        names: Classes by their ids from 0.
+        size: Height and width of every image.
+    """
+    found: Reading = {}
+    any_polygon = False
+    for path in sorted((root / "labels").rglob("*.txt")):
+        mask: Pixels | None = np.zeros(size, np.uint8)
+        layers, tags = [], set()
+        for line in path.read_text("utf-8-sig").splitlines():
+            try:
+                values = [float(part) for part in line.split()]
+            except ValueError:
+                return None
+            if not values:
+                continue
+            number, *shares = values
+            if number not in range(len(names)) or not all(0 <= share <= 1 for share in shares):
+                return None
+            tags.add(names[int(number)])
+            if len(shares) == 4:
+                mask = None
+                continue
+            if len(shares) < 6 or len(shares) % 2:
+                return None
+            pixels = [round(n * size[1 - i % 2], 3) for i, n in enumerate(shares)]
+            covered = _covered([pixels], size)
+            any_polygon |= covered.any()
+            if not covered.any():
+                mask = None
+            layers.append((-int(covered.sum()), int(number) + 1, covered))
+        for _, value, covered in sorted(layers, key=lambda layer: layer[0]):
+            if mask is not None:
+                mask[covered] = value
+        found[path.stem] = frozenset(tags), mask
+    return {n: (tags, mask if any_polygon else None) for n, (tags, mask) in found.items()}
+
+
 def table(data: bytes) -> dict[str, tuple[str, frozenset[str]]] | None:
     """Image -> split and tags, from a table with these three columns."""
     try:

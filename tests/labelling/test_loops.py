@@ -38,6 +38,12 @@ def split_folders(out: Path) -> None:
         shutil.move(out / "images" / name, out / split / name)
 
 
+def split_images(out: Path) -> None:
+    for name, split in zip(MAPS, SPLITS, strict=True):
+        (out / "images" / split).mkdir(exist_ok=True)
+        shutil.move(out / "images" / name, out / "images" / split / name)
+
+
 def voc_folder(out: Path) -> None:
     (out / "images").rename(out / "JPEGImages")
 
@@ -47,6 +53,7 @@ BACK: dict[FormatName, Callable[[Path], None]] = {
     "labelstudio": submit,
     "cvat": lambda out: None,
     "palette": voc_folder,
+    "yolo": split_images,
 }
 
 
@@ -67,7 +74,8 @@ def test_manifest_and_masks_are_equal(tmp_path: Path, format: FormatName, style:
     )
     assert {problem.kind for problem in report.problems} <= {"few-images"}
     assert report.manifest.classes == CLASSES
-    records = {record.id: record for record in report.manifest}
+    # YOLO's images lie in a folder for each split.
+    records = {record.id.split("__")[-1]: record for record in report.manifest}
     assert sorted(records) == ["0", "1", "2", "3"]
     if format != "labelstudio":  # It has no splits.
         assert tuple(records[id_].split for id_ in sorted(records)) == SPLITS
@@ -77,4 +85,4 @@ def test_manifest_and_masks_are_equal(tmp_path: Path, format: FormatName, style:
         found = np.unique(ids[ids != VOID])
         assert records[id_].tags == tuple(CLASSES[label - 1] for label in found if label)
         expected = ids if format == "palette" else np.where(ids == VOID, 0, ids)
-        np.testing.assert_array_equal(read_mask(masks[id_].mask), expected)
+        np.testing.assert_array_equal(read_mask(masks[records[id_].id].mask), expected)

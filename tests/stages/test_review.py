@@ -112,7 +112,13 @@ def test_review_replaces_nothing_and_says_what_it_lacks(
     assert not any(row["confidence"] for row in rows("new"))
 
 
-KINDS = {"labelstudio": "labelstudio", "cvat": "cvat", "coco": "coco", "palette": "voc"}
+KINDS = {
+    "labelstudio": "labelstudio",
+    "cvat": "cvat",
+    "coco": "coco",
+    "palette": "voc",
+    "yolo": "yolo",
+}
 
 
 @pytest.mark.parametrize("format", KINDS)

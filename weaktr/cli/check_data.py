@@ -29,7 +29,7 @@ def check_data(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="Layout, dataset.kind: folder, imagefolder, voc, coco, cvat or labelstudio."
+            help="Layout, dataset.kind: folder, imagefolder, voc, coco, yolo, cvat or labelstudio."
         ),
     ] = None,
     root: Annotated[str | None, typer.Option(help="The data set's folder: dataset.root.")] = None,
@@ -119,7 +119,9 @@ def dataset_params(params_file: Path | None, overrides: Mapping[str, Any]) -> "D
     from weaktr.data.readers.tags import parse_tags
 
     if params_file is None and "root" in overrides and "kind" not in overrides:
-        raise UserError("--root needs --kind: folder, imagefolder, voc, coco, cvat or labelstudio.")
+        raise UserError(
+            "--root needs --kind: folder, imagefolder, voc, coco, yolo, cvat or labelstudio."
+        )
     if params_file is None and "root" not in overrides:
         params_file = PARAMS_FILE
         if not params_file.is_file():

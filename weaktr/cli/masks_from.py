@@ -20,7 +20,8 @@ def masks_from(
     kind: Annotated[
         str,
         typer.Option(
-            help="Its layout, a dataset.kind: labelstudio, cvat, coco, voc, folder, imagefolder.",
+            help="Its layout, a dataset.kind: labelstudio, cvat, coco, yolo, voc, folder, "
+            "imagefolder.",
             show_default=False,
         ),
     ],

@@ -57,9 +57,9 @@ class ShapesParams(Section):
 class DatasetParams(Section):
     """Where images and tags come from."""
 
-    kind: Literal["shapes", "voc", "coco", "folder", "labelstudio", "cvat", "imagefolder"] = (
-        "shapes"
-    )
+    kind: Literal[
+        "shapes", "voc", "coco", "folder", "labelstudio", "cvat", "imagefolder", "yolo"
+    ] = "shapes"
     """Layout of the data: `shapes` is the generated demo; docs/data.md has the others."""
     root: str = "data/raw/shapes"
     """Folder of the data set (for `shapes`: an empty one)."""

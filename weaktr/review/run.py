@@ -19,7 +19,7 @@ from weaktr.review.doubt import Ranked, doubt_of, ranked
 from weaktr.review.page import page
 
 RANKING, PAGE, LABELS = "ranking.csv", "review.html", "labels"
-IMAGES = {"coco": "train", "palette": "JPEGImages"}
+IMAGES = {"coco": "train", "palette": "JPEGImages", "yolo": "images/train"}
 """Where images lie beside the files of a format, so that its reader finds them; else `images`."""
 COLUMNS = (
     "rank",

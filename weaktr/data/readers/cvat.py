@@ -16,15 +16,15 @@ from weaktr.data.readers.coco_file import some
 from weaktr.data.readers.coco_shapes import Shape, run_lengths
 from weaktr.data.readers.find_files import FileFinder, existing_folder
 from weaktr.data.readers.listing import Listing, Problem
-from weaktr.data.readers.tool_export import (
+from weaktr.data.readers.marked_image import (
     MarkedImage,
     add_file,
     by_kind,
     clean_label,
-    listing_of,
     polygon,
     say_cut,
 )
+from weaktr.data.readers.tool_export import listing_of
 from weaktr.errors import UserError
 
 FILE = "annotations.xml"

@@ -27,15 +27,15 @@ from weaktr.data.readers.labelstudio_file import (
     read_tasks,
 )
 from weaktr.data.readers.listing import Listing, Problem
-from weaktr.data.readers.tool_export import (
+from weaktr.data.readers.marked_image import (
     MarkedImage,
     add_file,
     by_kind,
     clean_label,
-    listing_of,
     polygon,
     say_cut,
 )
+from weaktr.data.readers.tool_export import listing_of
 from weaktr.errors import UserError
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")

@@ -10,6 +10,7 @@ from weaktr.data.readers.imagefolder import read_imagefolder
 from weaktr.data.readers.labelstudio import read_labelstudio
 from weaktr.data.readers.listing import Listing
 from weaktr.data.readers.voc import read_voc
+from weaktr.data.readers.yolo import read_yolo
 
 READERS: dict[str, Callable[[DatasetParams], Listing]] = {
     "voc": read_voc,
@@ -18,6 +19,7 @@ READERS: dict[str, Callable[[DatasetParams], Listing]] = {
     "labelstudio": read_labelstudio,
     "cvat": read_cvat,
     "imagefolder": read_imagefolder,
+    "yolo": read_yolo,
     "shapes": read_voc,  # The generator writes VOC's layout, with its own classes.txt.
 }
 

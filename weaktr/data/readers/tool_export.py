@@ -1,137 +1,23 @@
-"""What exports of labelling tools have in common: tags and regions of images, as a listing."""
+"""Images as labelling tools export them, as a listing."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 
 from weaktr.config.dataset import DatasetParams
-from weaktr.data.class_words import composed, meaning_of, refuse_no_classes
+from weaktr.data.class_words import meaning_of, refuse_no_classes
 from weaktr.data.manifest import check_classes, read_class_list
 from weaktr.data.readers.class_choice import add_tagged, empty_listing
 from weaktr.data.readers.coco_file import some
-from weaktr.data.readers.coco_shapes import PaintedMask, Shape, parse_shape
+from weaktr.data.readers.coco_shapes import PaintedMask
 from weaktr.data.readers.find_files import FileFinder, flat_ids, say_passed_over
 from weaktr.data.readers.folder import hold_out
-from weaktr.data.readers.listing import Entry, Listing, Problem
+from weaktr.data.readers.listing import Entry, Listing, MaskSource, Problem
+from weaktr.data.readers.marked_image import MarkedImage, is_class
+from weaktr.data.readers.shares_mask import SharesMask
 from weaktr.data.readers.splits import split_named
 from weaktr.errors import UserError
 from weaktr.labels import BACKGROUND, VOID
 
 CLASSES = "classes.txt"
-
-
-@dataclass(kw_only=True)
-class MarkedImage:
-    """An image as a tool exports it.
-
-    Attributes:
-        name: The entry, for messages: `task 7`.
-        file: The image below the root.
-        split: What the tool calls its split, where it has them.
-        size: Width and height in pixels as the tool knows them; `None`: it does not say.
-        tags: Labels of the whole image.
-        regions: Label and shape, later ones on top.
-        shapeless: Labels of objects whose pixels are not known: boxes, points.
-    """
-
-    name: str
-    file: str
-    split: str | None = None
-    size: tuple[int, int] | None = None
-    tags: list[str] = field(default_factory=list)
-    regions: list[tuple[str, Shape]] = field(default_factory=list)
-    shapeless: list[str] = field(default_factory=list)
-
-    def labels(self) -> tuple[str, ...]:
-        """Classes that are in the image, each once."""
-        return tuple(label for label in self.all_labels() if is_class(label))
-
-    def all_labels(self) -> tuple[str, ...]:
-        """Labels of any sort, each once."""
-        regions = (label for label, _ in self.regions)
-        return tuple(dict.fromkeys((*self.tags, *regions, *self.shapeless)))
-
-
-def is_class(label: str) -> bool:
-    """Whether a label stands for a class, not for background or void."""
-    return meaning_of(label) not in ("background", "void")
-
-
-def clean_label(label: object, where: str) -> str:
-    """A label without outer spaces, in Unicode's composed form.
-
-    Raises:
-        UserError: If it is no text, or empty.
-    """
-    if not isinstance(label, str) or not label.strip():
-        raise UserError(f"{where} has a label that is no name; mend it. Got: {label!r}.")
-    return composed(label.strip())
-
-
-def add_file(
-    finder: FileFinder, problems: list[Problem], entry: str, names: Sequence[str]
-) -> str | None:
-    """The image that an entry names; what is wrong with it is noted as a problem.
-
-    Args:
-        finder: All images.
-        problems: Takes what is wrong.
-        entry: The entry, for messages.
-        names: Names to try, most telling first.
-    """
-    try:
-        for name in names:
-            file = finder.find(name, ("", "images/"))
-            if file is not None:
-                return file
-    except UserError as error:
-        problems.append(Problem("error", "duplicate-id", f"{entry} is ambiguous: {error}"))
-        return None
-    problems.append(
-        Problem(
-            "error",
-            "missing-image",
-            f"{entry} names an image that is not below {finder.root}; add it there, or to its "
-            f"folder images. Got: {names[0]!r}.",
-        )
-    )
-    return None
-
-
-def polygon(
-    corners: Sequence[float], size: tuple[int, int], name: str, cut: list[str]
-) -> Shape | None:
-    """A polygon as a shape; `None` if it has no pixels in its image.
-
-    Args:
-        corners: `[x0, y0, x1, y1, ...]` in pixels.
-        size: Width and height of the image.
-        name: The entry.
-        cut: Takes the name where the polygon reaches out of the image.
-
-    Raises:
-        UserError: As `parse_shape`.
-    """
-    width, height = size
-    parsed = parse_shape([list(corners)], height, width)
-    if parsed.remarks:
-        cut.append(name)
-    return parsed.shape
-
-
-def by_kind(counts: Counter[str]) -> str:
-    """`ellipse 2, video 1`: what was passed over."""
-    return ", ".join(f"{kind} {number}" for kind, number in sorted(counts.items()))
-
-
-def say_cut(source: str, cut: Sequence[str], problems: list[Problem]) -> None:
-    """Counts the polygons that reach out of their image."""
-    if cut:
-        text = (
-            f"{source} has polygons that reach out of their image and are cut at its edge: "
-            f"{len(cut)} ({some(cut)})."
-        )
-        problems.append(Problem("warning", "shape-remark", text, len(cut)))
 
 
 def listing_of(
@@ -143,6 +29,7 @@ def listing_of(
     labels: Sequence[str] | None,
     problems: list[Problem],
     notes: list[str],
+    counted: Collection[str] = (),
 ) -> Listing:
     """The listing of an export.
 
@@ -159,6 +46,7 @@ def listing_of(
         labels: All labels that the tool knows, in its order; `None`: it does not say.
         problems: What is wrong already.
         notes: What there is to say already.
+        counted: Images that stay out, of which that is said already.
 
     Raises:
         UserError: If there is no image with a label.
@@ -178,7 +66,7 @@ def listing_of(
     listing.problems += problems
     listing.notes += notes
     say_passed_over(listing, finder)
-    used = {image.file for image in images}
+    used = {*counted, *(image.file for image in images)}
     if unlisted := [file for file in finder.files if file not in used]:
         listing.notes.append(
             f"Images below {finder.root} without labels in {source}, which stay out: "
@@ -193,17 +81,15 @@ def listing_of(
     incomplete, shapeless = [], []
     entries = []
     for image, split in zip(images, splits, strict=True):
-        mask = None
+        mask: MaskSource | None = None
         painted = {label for label, _ in image.regions}
         wanted = [label for label in image.labels() if label in listing.classes]
         if image.shapeless:
             shapeless.append(image.name)
-        elif image.regions and image.size and not all(label in painted for label in wanted):
+        elif image.regions and not all(label in painted for label in wanted):
             incomplete.append(image.name)
-        elif image.regions and image.size:
-            width, height = image.size
-            shapes = tuple((shape, _value(label, values)) for label, shape in image.regions)
-            mask = PaintedMask(height, width, shapes)
+        elif image.regions or image.complete:
+            mask = _mask_of(image, finder, values)
         entries.append(Entry(ids[image.file], finder.path(image.file), split or "", (), mask))
     tags = {ids[image.file]: image.labels() for image in images}
     if not any(splits):
@@ -233,6 +119,19 @@ def listing_of(
     listing.other_ids = frozenset()
     listing.notes.append(f"Tags come from {source}, and so do masks where regions are drawn.")
     return listing
+
+
+def _mask_of(image: MarkedImage, finder: FileFinder, values: dict[str, int]) -> MaskSource:
+    if image.size is not None:
+        width, height = image.size
+        shapes = tuple((shape, _value(label, values)) for label, shape in image.regions)
+        return PaintedMask(height, width, shapes)
+    polygons = tuple(
+        (shape, _value(label, values))
+        for label, shape in image.regions
+        if not isinstance(shape, dict)
+    )
+    return SharesMask(finder.path(image.file), polygons)
 
 
 def _once(images: Sequence[MarkedImage], problems: list[Problem]) -> None:
