@@ -81,3 +81,39 @@ def test_tags_in_columns_that_are_not_read(
         f"tags.csv line 3 has a tag of other rows in the column `{column}`, which is not read "
         "(2 such lines); put ; between tags"
     ) in message
+
+
+@pytest.mark.parametrize("name", ["1_mask.png", "1-seg.png", "1.gt.png", "1Mask.png"])
+def test_masks_beside_their_images_are_not_trained_on(tmp_path: Path, name: str) -> None:
+    for seed, file in enumerate(("cat/1.jpg", f"cat/{name}", "dog/2.jpg")):
+        write_image(tmp_path / file, seed=seed)
+    (error,) = checked(tmp_path).errors
+    assert f"has 1 file (cat/{name}) named like masks of the images beside them" in error.message
+
+
+def test_names_that_end_like_masks_are_images_where_nothing_lies_beside(tmp_path: Path) -> None:
+    for seed, file in enumerate(("cat/1_mask.jpg", "cat/2.jpg", "dog/gt.jpg")):
+        write_image(tmp_path / file, seed=seed)
+    assert not checked(tmp_path).errors
+
+
+def test_one_picture_in_two_folders_is_said(tmp_path: Path) -> None:
+    for file in ("cat/1.jpg", "dog/1.jpg"):
+        write_image(tmp_path / file, seed=3)
+    write_image(tmp_path / "cat/2.jpg", seed=4)
+    ((severity, message, count),) = found(checked(tmp_path), "same-image-other-tags")
+    assert (severity, count) == ("warning", 1)
+    assert "1 pair (" in message
+    assert "dog/1.jpg and " in message
+
+
+def test_letters_of_two_alphabets_in_a_name_are_said(tmp_path: Path) -> None:
+    rows = {
+        "a.jpg": "c\u0430t",
+        "b.jpg": "cat",
+        "c.jpg": "\u043a\u043e\u0442",
+        "d.jpg": "K\u00e4fer",
+    }
+    ((severity, message, _),) = found(checked(write_folder(tmp_path, rows)), "mixed-alphabets")
+    assert severity == "warning"
+    assert "'c\u0430t' ('c\\u0430t'); type them again" in message

@@ -256,3 +256,10 @@ def test_a_subset_of_the_classes(tmp_path: Path) -> None:
     report = checked(write(tmp_path), classes=("cat",))
     masks = report.write_masks(tmp_path / "out")
     assert set(np.unique(read_mask(masks["val__c"].mask))) == {0, 1, 255}
+
+
+def test_label_files_of_no_image_are_said(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    (root / "labels/train/z.txt").write_text(LEFT)
+    (root / "labels/classes.txt").write_text("dog")
+    assert "label files of no image, which are not used: labels/train/z.txt." in said(checked(root))

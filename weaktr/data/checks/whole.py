@@ -1,5 +1,6 @@
 """What only a data set as a whole shows: classes without images, copies, names, depth of colour."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -70,8 +71,9 @@ def check_masks(listing: Listing, manifest: Manifest, plans: Sequence[MaskPlan])
 
 
 def check_copies(listing: Listing, manifest: Manifest) -> None:
-    """The same file in two splits makes measurements too good."""
+    """The same file in two splits makes measurements too good; with other tags, one is wrong."""
     first: dict[str, Record] = {}
+    contradicting = []
     for record in manifest:
         other = first.setdefault(record.digest, record)
         if other.split != record.split:
@@ -80,6 +82,15 @@ def check_copies(listing: Listing, manifest: Manifest) -> None:
                 f"{record.image} ({record.split}) is the same file as {other.image} "
                 f"({other.split}); take it out of one split.",
             )
+        if other.tags != record.tags and "test" not in (record.split, other.split):
+            contradicting.append(f"{record.image} and {other.image}")
+    if contradicting:
+        listing.warn(
+            "same-image-other-tags",
+            f"The same file is there with different tags, so that each denies what the other says: "
+            f"{some(contradicting, 'pair')}; keep one, with all of its tags.",
+            count=len(contradicting),
+        )
 
 
 def check_depth(listing: Listing, manifest: Manifest, peaks: Sequence[tuple[str, int]]) -> None:
@@ -96,7 +107,14 @@ def check_depth(listing: Listing, manifest: Manifest, peaks: Sequence[tuple[str,
 
 
 def check_names(listing: Listing) -> None:
-    """Classes that are one class in two spellings."""
+    """Classes that are one class in two spellings, or look like it."""
+    if mixed := [name for name in listing.classes if len(_alphabets(name)) > 1]:
+        listing.warn(
+            "mixed-alphabets",
+            "Classes have letters of two alphabets in their names, some of which look alike: "
+            f"{', '.join(f'{name!r} ({name!a})' for name in mixed)}; type them again if they are "
+            "another class.",
+        )
     if quoted := [c for c in listing.classes if len(c) > 1 and c[0] == c[-1] and c[0] in "'\"`"]:
         listing.warn(
             "quoted-classes",
@@ -108,3 +126,9 @@ def check_names(listing: Listing) -> None:
             f"The classes {' and '.join(map(repr, group))} differ in writing only; if they are one "
             "class, give it one name.",
         )
+
+
+def _alphabets(name: str) -> set[str]:
+    """Those whose letters look like those of another."""
+    words = {unicodedata.name(letter, "").split(" ")[0] for letter in name}
+    return words & {"LATIN", "CYRILLIC", "GREEK"}

@@ -1,9 +1,11 @@
 """Images of the folder layout as they lie in folders: one for each tag."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from weaktr.data.readers.find_files import without_suffix
 from weaktr.data.readers.folder_images import FolderImage, Places, count_spare_masks
 from weaktr.data.readers.listing import Problem
 from weaktr.data.readers.splits import split_folders, split_named
@@ -14,6 +16,7 @@ from weaktr.errors import UserError
 _IMAGES = ("images", "image", "imgs", "img", "jpegimages", "photos", "pictures")
 _MASKS = ("masks", "mask", "labels", "label", "gt", "ground truth", "groundtruth", "annotations")
 _VOC = ("segmentationclass", "segmentationclassaug", "segmentationobject", "segmentation")
+_MASK_OF = re.compile(r"(.+?)[ _.-]*(?:mask|masks|seg|segmentation|label|labels|gt)", re.IGNORECASE)
 _NO_TAGS = frozenset((*_IMAGES, *_MASKS, *_VOC))
 """Folders that hold images and masks in other layouts; no tags."""
 
@@ -70,6 +73,7 @@ def images_of_tree(
             below[folders[0], folders[1]] += 1
         images.append(FolderImage(base + file, tags, split, places.mask_beside(base + file)))
     _refuse_no_tags(finder.root, images)
+    _refuse_masks_beside(finder.root, images)
     _say_empty(places, of_folder, problems)
     _check_below(finder.root, below, len(images), notes)
     used = {image.mask for image in images}
@@ -129,6 +133,22 @@ def _refuse_no_tags(root: Path, images: Sequence[FolderImage]) -> None:
             f"{root} has its images in folders called {', '.join(sorted(tags))}, which is no tag; "
             "write a tags.csv with the columns image,tags (and mask), or put images into one "
             "sub-folder per tag."
+        )
+
+
+def _refuse_masks_beside(root: Path, images: Sequence[FolderImage]) -> None:
+    """`1_mask.png` beside `1.jpg` would be trained on as an image."""
+    stems = {without_suffix(image.file) for image in images}
+    masks = [
+        image.file
+        for image in images
+        if (named := _MASK_OF.fullmatch(without_suffix(image.file))) and named[1] in stems
+    ]
+    if masks:
+        raise UserError(
+            f"{root} has {some(masks, 'file')} named like masks of the images beside them, which "
+            "would be trained on as images; move them to masks/, named like their images, or "
+            "remove them."
         )
 
 

@@ -6,6 +6,7 @@ class and a box. Polygons are tags and masks, boxes are tags.
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.readers.coco_file import some
@@ -58,6 +59,10 @@ def read_yolo(params: DatasetParams) -> Listing:
         if image is not None:
             images.append(image)
     problems = _problems(data, seen)
+    used = {label_of(file) for file in finder.files}
+    if spare := [label for label in _label_files(root) if label not in used]:
+        text = f"{root} has label files of no image, which are not used: {some(spare)}."
+        problems.append(Problem("warning", "spare-label", text, len(spare)))
     if not seen.corners:
         for image in images:
             image.complete = False
@@ -76,6 +81,12 @@ def read_yolo(params: DatasetParams) -> Listing:
         notes=notes,
         counted=frozenset(seen.missing),
     )
+
+
+def _label_files(root: Path) -> list[str]:
+    """Text files below folders called `labels`, but for lists of classes."""
+    files = (path.relative_to(root) for path in sorted(root.rglob("*.txt")))
+    return [f.as_posix() for f in files if "labels" in f.parts[:-1] and f.name != "classes.txt"]
 
 
 def _marked(
