@@ -134,8 +134,7 @@ def test_black_and_white_masks_of_several_classes_are_refused(
 ) -> None:
     tags = {"a": "cat", "b": "dog", "c": "dog", "d": "dog"}
     root = folder(tmp_path, tags, {"c": shown, "d": shown})
-    (error,) = check_dataset(params(root)).errors
-    assert error.kind == "mask-and-tags"
+    assert "mask-and-tags" in {error.kind for error in check_dataset(params(root)).errors}
 
 
 def test_palettes_whose_colours_stand_for_other_ids_are_refused(tmp_path: Path) -> None:
@@ -269,46 +268,3 @@ def test_masks_of_one_class_stay_as_they_are_without_255(tmp_path: Path) -> None
     write_mask(root / "masks" / "c.png", striped_mask((0, 1)))
     report = check_dataset(params(root))
     assert report.write_masks(tmp_path / "out")["c"].mask == f"{root}/masks/c.png"
-
-
-@pytest.mark.parametrize("depth", ["ids", "white", "painted"])
-@pytest.mark.parametrize("inverted", [True, False])
-def test_masks_of_one_class_that_look_inverted_are_said(
-    tmp_path: Path, depth: str, inverted: bool
-) -> None:
-    object_ = np.zeros((HEIGHT, WIDTH), np.uint8)
-    object_[4:12, 6:18] = 1
-    ids = 1 - object_ if inverted else object_
-    if depth == "painted":
-        code = {"size": [HEIGHT, WIDTH], "counts": run_counts(ids)}
-        both = {"1": [{"category_id": 7, "segmentation": code}]}
-        write_coco(tmp_path / "coco", {"train2014": both, "val2014": both})
-        report = check_dataset(
-            DatasetParams(kind="coco", root=str(tmp_path / "coco"), classes=("cat",))
-        )
-        masks = 2
-    else:
-        image = Image.fromarray(ids * (255 if depth == "white" else 1))
-        root = folder(tmp_path, dict.fromkeys("abcd", "cat"), dict.fromkeys("abcd", image))
-        report = check_dataset(params(root))
-        masks = 4
-    assert not report.errors
-    if inverted:
-        said = problem(report, "inverted-masks")
-        assert f"nearly all of the border in {masks} of {masks} masks, such as that of" in said
-        assert "if 0 is the object there and not the background, invert the masks." in said
-    else:
-        assert "inverted-masks" not in {p.kind for p in report.problems}
-
-
-def run_counts(ids: np.ndarray) -> list[int]:
-    """COCO's uncompressed run lengths of a mask: columns in turn, first of zeros."""
-    flat = ids.ravel(order="F")
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat]))).tolist()
-    return np.diff([0, *edges, flat.size]).tolist()
-
-
-def test_several_classes_may_fill_their_masks(tmp_path: Path) -> None:
-    masks = {name: grey(1 + (tag == "dog")) for name, tag in TWO.items()}
-    report = check_dataset(params(folder(tmp_path, TWO, masks)))
-    assert "inverted-masks" not in {p.kind for p in report.problems}

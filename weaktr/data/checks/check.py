@@ -16,6 +16,7 @@ from weaktr.data.checks.inspection import (
 from weaktr.data.checks.links import check_links
 from weaktr.data.checks.masks import (
     check_against_tags,
+    check_black_and_white,
     check_inverted,
     check_palettes,
     look_at_masks,
@@ -151,6 +152,7 @@ def check_dataset(params: DatasetParams, *, workers: int | None = None) -> Repor
     check_tags(listing, manifest)
     check_masks(listing, manifest, plans)
     settle_white(listing, plans)
+    check_black_and_white(listing, manifest, plans)
     check_palettes(listing, plans)
     shown = look_at_masks(listing, manifest, plans, workers=workers)
     check_against_tags(listing, manifest, shown)

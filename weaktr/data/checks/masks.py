@@ -34,6 +34,26 @@ def settle_white(listing: Listing, plans: Sequence[MaskPlan]) -> None:
         )
 
 
+def check_black_and_white(listing: Listing, manifest: Manifest, plans: Sequence[MaskPlan]) -> None:
+    """Notes masks of one bit, of which white would be the first of several classes."""
+    if len({*listing.mask_ids, *listing.other_ids}) < 2:
+        return
+    first = manifest.classes[listing.mask_ids[1] - 1] if 1 in listing.mask_ids else None
+    tags = {record.id: record.tags for record in manifest}
+    wrong = [
+        plan.id
+        for plan in plans
+        if plan.facts and plan.facts.black_and_white and 1 in plan.facts.ids
+        if tags[plan.id] not in ((first,), ())
+    ]
+    if wrong:
+        listing.error(
+            "black-and-white",
+            f"{some(wrong, 'mask')} black and white, which does not say which of several classes "
+            "is meant; save one id per pixel, as palette or grey PNG.",
+        )
+
+
 def check_palettes(listing: Listing, plans: Sequence[MaskPlan]) -> None:
     """Notes masks whose palette says that their ids were renumbered."""
     known = {BACKGROUND, VOID, *listing.mask_ids, *listing.other_ids}
