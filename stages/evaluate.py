@@ -19,6 +19,7 @@ from stages.common.paths import (
     PREPARED,
     SEGMENTER,
 )
+from stages.common.precision import precision_at_hand
 from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
@@ -37,6 +38,8 @@ from weaktr.segmentation.voc_server import VOC_TEST_FOLDER, write_voc_archive
 def run(context: Context) -> Result | None:
     """Reads the model, manifest, images and masks; writes scores, masks and tables."""
     params = context.params.evaluation
+    precision = precision_at_hand(context, params.precision, "evaluation")
+    params = params.model_copy(update={"precision": precision})
     manifest = Manifest.load(PREPARED)
     part = manifest.require_split(params.split)
     masks = load_masks(PREPARED)

@@ -12,6 +12,7 @@ from stages.common.paths import (
     PREPARED,
     PSEUDO_LABELS,
 )
+from stages.common.precision import precision_at_hand
 from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
@@ -30,6 +31,8 @@ from weaktr.pseudo_labels.export import export_labels
 def run(context: Context) -> Result | None:
     """Reads the CAM model and images, writes CAMs, label maps and, given masks, seed metrics."""
     params = context.params.labels
+    precision = precision_at_hand(context, params.precision, "labels")
+    params = params.model_copy(update={"precision": precision})
     training = Manifest.load(PREPARED).require_split("train")
     model = load_model(CAM_MODEL, CAMNetwork, context.device).model
     stem = f"{STAGE.name}-{context.fingerprint_with([MANIFEST, CLASSES, MASKS, CAM_MODEL])}"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stages.common.paths import PRETRAINED
+from stages.common.precision import precision_at_hand
 from stages.common.stage import Context
 from weaktr.config.backbone import BackboneParams
 from weaktr.device import count_workers
 from weaktr.errors import UserError
 from weaktr.files import replace_file
-from weaktr.precision import choose_precision
 from weaktr.training.checkpoint import Checkpoint
 from weaktr.training.settings import TrainingSettings
 
@@ -69,16 +69,12 @@ def training_settings(
         epochs: Passes over the data set.
         sample_bytes: Of one sample as the loader gives it.
     """
-    name = f"{section}.precision"
-    precision = choose_precision(params.precision, context.device, given_as=name)
-    if precision != params.precision:
-        context.say(f"{name}: {params.precision} is {precision} on this device ({context.device})")
     return TrainingSettings(
         epochs=epochs,
         batch_size=params.batch_size,
         accumulate=params.accumulate,
         seed=context.params.seed,
-        precision=precision,
+        precision=precision_at_hand(context, params.precision, section),
         compile=params.compile,
         workers=count_workers(
             context.params.runtime.workers,

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from oracles import labels as oracle
 from tests.known_affinity import KnownAffinity
+from weaktr.config.backbone import BackboneParams
+from weaktr.config.cam import CamParams
 from weaktr.config.crf import CrfParams
 from weaktr.models.cam_kinds import COARSE, FINE, FUSED
 from weaktr.models.cam_network import CAMMaps, CAMNetwork
@@ -103,3 +105,23 @@ def test_images_smaller_than_a_patch_pass() -> None:
 def test_images_of_two_shapes_are_refused(images: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="one shape"):
         multi_scale_cams(StandIn(), [images[0], images[1][:20]], [[0], [0]])
+
+
+def test_cams_in_bfloat16_are_float32_close_to_the_exact_ones() -> None:
+    backbone = BackboneParams(
+        name="deit_tiny_patch16_224", weights="none", embed_dim=32, depth=2, num_heads=2
+    )
+    torch.manual_seed(0)
+    network = CAMNetwork.from_params(
+        CamParams(backbone=backbone, reduction=2, input_size=64), 3
+    ).eval()
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    ((exact,),), ((rough,),) = (
+        multi_scale_cams(network, [image], [[0, 2]], precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert rough.grids[0].dtype == torch.float32
+    assert not torch.equal(rough.grids[0], exact.grids[0])
+    torch.testing.assert_close(
+        rough.grids[0], exact.grids[0], rtol=0, atol=0.05 * exact.grids[0].max().item()
+    )

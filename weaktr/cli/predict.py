@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
@@ -12,6 +12,7 @@ from weaktr.errors import UserError
 from weaktr.labelling.format_names import FormatName
 
 if TYPE_CHECKING:
+    from weaktr.config.values import Precision
     from weaktr.predict.run import Outcome
 
 EACH = 64
@@ -68,6 +69,10 @@ def predict(
         float | None,
         typer.Option(min=0, help="Skip larger images before they are decoded.", show_default="160"),
     ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(help="Of the network: float32, or tf32, bfloat16, float16, auto for speed."),
+    ] = "float32",
     device: Device = "auto",
     devices: Annotated[
         str,
@@ -100,6 +105,7 @@ def predict(
     from weaktr.device import choose_device, count_processes, devices_of, set_threads
     from weaktr.experiments.model_uri import load_named_model
     from weaktr.models.segmenter import Segmenter
+    from weaktr.precision import choose_precision
     from weaktr.predict import run
     from weaktr.predict.image_paths import find_images
     from weaktr.predict.known_tags import read_known_tags
@@ -115,6 +121,9 @@ def predict(
         print(f"Note: {note}", file=sys.stderr)
     set_threads(0)
     chosen = choose_device(device, given_as="--device")
+    exactness = choose_precision(parse_precision(precision), chosen, given_as="--precision")
+    if exactness != precision:
+        print(f"Note: --precision {precision} is {exactness} on {chosen}", file=sys.stderr)
     processes = count_processes(wanted, chosen, given_as="--devices")
     if wanted == "auto":
         processes = min(processes, -(-len(paths) // EACH))
@@ -130,7 +139,12 @@ def predict(
         paths,
         output,
         run.prediction_params(
-            loaded.model.params, scales=numbers, flip=flip, short_side=short_side, crf=crf
+            loaded.model.params,
+            scales=numbers,
+            flip=flip,
+            short_side=short_side,
+            crf=crf,
+            precision=exactness,
         ),
         allowed=allowed,
         overlay=overlay,
@@ -177,6 +191,21 @@ def parse_scales(text: str) -> tuple[float, ...]:
             f" Got: {text!r}"
         )
     return numbers
+
+
+def parse_precision(text: str) -> "Precision":
+    """One of the precisions.
+
+    Raises:
+        UserError: If it is none.
+    """
+    from weaktr.config.values import Precision
+
+    if text not in get_args(Precision):
+        raise UserError(
+            f"--precision must be one of {', '.join(get_args(Precision))}. Got: {text!r}"
+        )
+    return cast("Precision", text)
 
 
 def parse_devices(text: str) -> "int | Literal['auto']":

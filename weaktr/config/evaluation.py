@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from weaktr.config.crf import CrfParams
-from weaktr.config.values import Count, Flag, NonNegative, Scales, Section, Side
+from weaktr.config.values import Count, Flag, NonNegative, Precision, Scales, Section, Side
 
 
 class EvaluationParams(Section):
@@ -26,6 +26,8 @@ class EvaluationParams(Section):
     early_weight: NonNegative = 0.0
     """Weight of the masks read before the mask transformer's last block, added to the final ones'
     1. The published evaluation uses 0.8."""
+    precision: Precision = "float32"
+    """Of the segmenter, as `decoder.precision`: 16 bits are faster, and change some pixels."""
     crf: CrfParams = CrfParams(backend="none", gaussian_sxy=3.0)
     save_masks: Flag = True
     """Write the masks to data/predictions."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from weaktr.config.crf import CrfParams
-from weaktr.config.values import Count, Flag, Real, Scales, Section
+from weaktr.config.values import Count, Flag, Precision, Real, Scales, Section
 
 
 class LabelParams(Section):
@@ -21,4 +21,6 @@ class LabelParams(Section):
     """Propagate the fused CAM by the patch-to-patch affinity."""
     background_score: Annotated[Real, Field(gt=0, lt=1)] | Literal["sweep"] = 0.43
     """A fixed score, or `sweep`: the best one by *training masks*, as the published code does."""
+    precision: Precision = "float32"
+    """Of the CAM network, as `cam.precision`: 16 bits are faster, and change some pixels."""
     crf: CrfParams = CrfParams()

@@ -16,6 +16,7 @@ from weaktr.batching import equal_shape_batches, map_ahead, thread_pool
 from weaktr.config.crf import CrfParams
 from weaktr.config.decoder import DecoderParams
 from weaktr.config.evaluation import EvaluationParams
+from weaktr.config.values import Precision
 from weaktr.data.images import PixelLimit
 from weaktr.errors import UserError
 from weaktr.models.segmenter import Segmenter
@@ -57,6 +58,7 @@ def prediction_params(
     flip: bool = True,
     short_side: int | None = None,
     crf: bool = False,
+    precision: Precision = "float32",
 ) -> EvaluationParams:
     """How to segment new images with a model: as it saw images in training.
 
@@ -69,6 +71,7 @@ def prediction_params(
         flip: Whether each scale is also run on the mirrored image.
         short_side: Of an image at scale 1, in pixels; `None`: as in training.
         crf: Whether a dense CRF sharpens the result (with the published settings for VOC).
+        precision: Of the network, as `choose_precision` gives it.
     """
     window = decoder.crop_size
     return EvaluationParams(
@@ -77,6 +80,7 @@ def prediction_params(
         short_side=decoder.augment.short_side if short_side is None else short_side,
         scales=tuple(scales),
         flip=flip,
+        precision=precision,
         crf=CrfParams(backend="lattice" if crf else "none", gaussian_sxy=3.0),
     )
 

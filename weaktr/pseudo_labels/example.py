@@ -11,6 +11,7 @@ from weaktr.config.labels import LabelParams
 from weaktr.labels import Pixels
 from weaktr.models.cam_kinds import COARSE, FINE, FUSED
 from weaktr.models.cam_network import CAMNetwork
+from weaktr.precision import choose_precision
 from weaktr.pseudo_labels.image_label import pseudo_label
 from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
 
@@ -52,15 +53,21 @@ def example_maps(
         background_score: Score of the background.
     """
     kinds = (COARSE, FINE if params.affinity else FUSED)
+    device = next(model.parameters()).device
     found = multi_scale_cams(
-        model, [image], [present], scales=params.scales, flip=params.flip, kinds=kinds
+        model,
+        [image],
+        [present],
+        scales=params.scales,
+        flip=params.flip,
+        kinds=kinds,
+        precision=choose_precision(params.precision, device, given_as="labels.precision"),
     )
     coarse, seed = (one.cpu() for (one,) in found)
     full = seed.full()
     label = pseudo_label(
         full, seed.classes, image, background_score=background_score, crf=params.crf
     )
-    device = next(model.parameters()).device
     weights = model.maps(scaled_input(model, image, 1.0)[None].to(device)).head_weights[0].float()
     layers = len(model.backbone.blocks)
     return ExampleMaps(

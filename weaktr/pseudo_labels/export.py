@@ -98,7 +98,7 @@ def export_labels(
         manifest: The images and their tags.
         masks: Path of the true mask of each image that has one; measures, and never labels unless
             `params.background_score` is `sweep`.
-        params: The `labels` section.
+        params: The `labels` section, with the precision as `choose_precision` gives it.
         cams: Gets a `.safetensors` of CAMs per image; those that it has are not made again.
         labels: Gets a PNG per image, likewise.
         threads: Images that are labelled side by side while the network runs.
@@ -222,7 +222,13 @@ def _cams(
         images = [working_image(records[i], params) for i in batch]
         present = [[column[tag] for tag in records[i].tags] for i in batch]
         per_kind = multi_scale_cams(
-            model, images, present, scales=params.scales, flip=params.flip, kinds=SEEDS
+            model,
+            images,
+            present,
+            scales=params.scales,
+            flip=params.flip,
+            kinds=SEEDS,
+            precision=params.precision,
         )
         for place, i in enumerate(batch):
             by_kind = {kind: cams[place].cpu() for kind, cams in zip(SEEDS, per_kind, strict=True)}

@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from weaktr.config.values import Precision
 from weaktr.models.cam_kinds import FINE, CAMKind
 from weaktr.models.cam_network import CAMNetwork
+from weaktr.precision import autocast, float32_products
 from weaktr.pseudo_labels.patch_cams import PatchCAMs
 
 
@@ -37,7 +39,11 @@ def scaled_input(model: CAMNetwork, image: npt.NDArray[np.uint8], scale: float) 
 
 
 def patch_cams(
-    model: CAMNetwork, x: Tensor, kinds: Sequence[CAMKind] = (FINE,), classes: Tensor | None = None
+    model: CAMNetwork,
+    x: Tensor,
+    kinds: Sequence[CAMKind] = (FINE,),
+    classes: Tensor | None = None,
+    precision: Precision = "float32",
 ) -> list[Tensor]:
     """CAMs of a batch of network inputs on the patch grid, one tensor per kind.
 
@@ -46,14 +52,17 @@ def patch_cams(
         x: Normalised images `[B, 3, H, W]`.
         kinds: Which maps to return.
         classes: Indices of the K classes wanted; all when not given.
+        precision: Of the network, as `choose_precision` gives it.
 
     Returns:
-        For each kind `[B, K, h, w]`.
+        For each kind float32 `[B, K, h, w]`.
     """
-    maps = model.maps(x)
-    if classes is not None:
-        maps = maps.of_classes(classes)
-    return [kind.of(maps).float() for kind in kinds]
+    with float32_products(precision, x.device):
+        with autocast(precision, x.device):
+            maps = model.maps(x)
+        if classes is not None:
+            maps = maps.of_classes(classes)
+        return [kind.of(maps).float() for kind in kinds]
 
 
 @torch.inference_mode()
@@ -65,6 +74,7 @@ def multi_scale_cams(
     scales: Sequence[float] = (1.0,),
     flip: bool = True,
     kinds: Sequence[CAMKind] = (FINE,),
+    precision: Precision = "float32",
 ) -> list[list[PatchCAMs]]:
     """CAMs of images of equal shape, summed over scales and horizontal flips.
 
@@ -77,6 +87,7 @@ def multi_scale_cams(
         scales: Factors of the input size.
         flip: Whether each scale is also seen flipped.
         kinds: Which maps to return.
+        precision: Of the network, as `choose_precision` gives it.
 
     Returns:
         For each kind the CAMs of every image, on the model's device.
@@ -94,7 +105,9 @@ def multi_scale_cams(
         x = torch.stack([scaled_input(model, images[i], scale) for i in tagged]).to(device)
         if flip:
             x = torch.cat([x, x.flip(-1)])
-        for per_scale, cam in zip(grids, patch_cams(model, x, kinds, wanted), strict=True):
+        for per_scale, cam in zip(
+            grids, patch_cams(model, x, kinds, wanted, precision), strict=True
+        ):
             if flip:
                 plain, flipped = cam.chunk(2)
                 cam = plain + flipped.flip(-1)

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from weaktr.precision import autocast, float32_products
 from weaktr.segmentation.sliding_window import (
     InferenceSettings,
     SegmentationModel,
@@ -178,7 +179,9 @@ def _run(
 ) -> None:
     """One forward pass; every mask goes to the input whose turn it is."""
     run = partial(model.masks, with_early=True) if settings.early_weight else model.masks
-    masks = iter(run(torch.stack(crops)).float())
+    device = crops[0].device
+    with autocast(settings.precision, device), float32_products(settings.precision, device):
+        masks = iter(run(torch.stack(crops)).float())
     for one in waiting:
         while not one.is_complete:
             mask = next(masks, None)

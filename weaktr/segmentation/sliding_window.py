@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
+from weaktr.config.values import Precision
+
 if TYPE_CHECKING:  # Else training, which needs windows for relabelling, would depend on it.
     from weaktr.config.evaluation import EvaluationParams
 
@@ -56,6 +58,7 @@ class InferenceSettings:
         scales: Factors of the image's size, one pass for each.
         flip: Whether each scale is also run on the mirrored image.
         early_weight: Weight of the masks before the last decoder block; the final ones weigh 1.
+        precision: Of the network, as `choose_precision` gives it.
         batch: Windows per forward pass; `None`: as many as `PASS_PIXELS` has room for.
     """
 
@@ -65,6 +68,7 @@ class InferenceSettings:
     scales: tuple[float, ...] = (1.0,)
     flip: bool = True
     early_weight: float = 0.0
+    precision: Precision = "float32"
     batch: int | None = None
 
     @classmethod
@@ -77,6 +81,7 @@ class InferenceSettings:
             scales=params.scales,
             flip=params.flip,
             early_weight=params.early_weight,
+            precision=params.precision,
         )
 
     def windows_per_pass(self, device: str) -> int:
