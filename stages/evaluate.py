@@ -24,6 +24,7 @@ from stages.common.recorded import note_outputs
 from stages.common.stage import Context, Result, Stage
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_masks
+from weaktr.device import threads_of_process
 from weaktr.distributed import is_first
 from weaktr.files import naming, replace_dir, replace_file, write_json
 from weaktr.journal import ImageJournal
@@ -51,7 +52,8 @@ def run(context: Context) -> Result | None:
     )
     with alone_with_work(context.checkpoints, stem, context.say):
         with naming(journal.folder):
-            found = evaluate(model, part, masks, params, journal)
+            threads = threads_of_process(context.params.runtime.threads)
+            found = evaluate(model, part, masks, params, journal, threads=threads)
         if not is_first():
             return None
         with replace_dir(PREDICTIONS) as folder:

@@ -24,6 +24,7 @@ from stages.common.training import (
 )
 from stages.common.words import counted
 from weaktr.data.manifest import Manifest, load_label_maps
+from weaktr.device import threads_of_process
 from weaktr.distributed import from_first, is_first, wait_for_all
 from weaktr.files import naming, replace_dir, write_json
 from weaktr.journal import ImageJournal
@@ -75,7 +76,8 @@ def run(context: Context) -> Result | None:
                     say=context.say,
                 )
                 with naming(relabelled.folder):
-                    relabel(model, training, params, relabelled)
+                    threads = threads_of_process(context.params.runtime.threads)
+                    relabel(model, training, params, relabelled, threads=threads)
                 wait_for_all()
                 if is_first():
                     with replace_dir(finished) as folder:

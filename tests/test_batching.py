@@ -1,12 +1,13 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaktr.batching import equal_shape_batches, map_ahead, shape_batches
+from weaktr.batching import equal_shape_batches, map_ahead, read_run_write, shape_batches
 
 Shapes = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40)
 
@@ -89,3 +90,44 @@ def test_shape_batches() -> None:
     a, b = (3, 4), (4, 3)
     assert shape_batches([a, b, a, a, b], 2) == [[0, 2], [3], [1, 4]]
     assert shape_batches([], 2) == []
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_files_are_read_ahead_and_written_behind_the_step_between(threads: int) -> None:
+    """While the step works on an item, the next is read and the one before written."""
+    here = threading.get_ident()
+    reading, written = threading.Event(), threading.Event()
+
+    def read(i: int) -> int:
+        assert threading.get_ident() != here
+        if i == 1:
+            reading.set()
+        return 10 * i
+
+    def run(values: Iterator[int]) -> Iterator[int]:
+        for place, value in enumerate(values):
+            assert threading.get_ident() == here
+            if place == 0:
+                assert reading.wait(10), "the next item is read while this one runs"
+            if place == 2:
+                assert written.wait(10), "what is done is written while the next runs"
+            yield value + 1
+
+    def write(value: int) -> int:
+        assert threading.get_ident() != here
+        written.set()
+        return -value
+
+    found = read_run_write(range(5), read=read, run=run, write=write, threads=threads)
+    assert list(found) == [-1, -11, -21, -31, -41]
+
+
+def test_a_failure_of_any_step_comes_out() -> None:
+    def fail(i: int) -> int:
+        return 1 // i
+
+    keep = {"read": int, "run": iter, "write": int}
+    for step, broken in (("read", fail), ("write", fail), ("run", lambda xs: map(fail, xs))):
+        steps: dict[str, Any] = {**keep, step: broken}
+        with pytest.raises(ZeroDivisionError):
+            list(read_run_write([2, 0], threads=2, **steps))

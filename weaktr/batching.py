@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Read = TypeVar("Read")
+Ran = TypeVar("Ran")
 Result = TypeVar("Result")
 Shape = tuple[int, int]
 
@@ -40,6 +42,34 @@ def map_ahead(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def read_run_write(
+    items: Iterable[Item],
+    *,
+    read: Callable[[Item], Read],
+    run: Callable[[Iterator[Read]], Iterable[Ran]],
+    write: Callable[[Ran], Result],
+    threads: int,
+) -> Generator[Result]:
+    """Items through a step that is taken one after another, and what comes before and after it.
+
+    Files are read ahead of the step and results written behind it, by threads. None of the results
+    depends on how many.
+
+    Args:
+        items: Consumed lazily.
+        read: Called with each item, in threads.
+        run: From all that was read to all that is to be written, in the caller's thread.
+        write: Called with each of these, in threads.
+        threads: That read, and as many that write.
+
+    Yields:
+        What `write` returns, in the order of what `run` gives.
+    """
+    with thread_pool(threads) as readers, thread_pool(threads) as writers:
+        ready = map_ahead(readers, read, items, ahead=2 * threads)
+        yield from map_ahead(writers, write, run(ready), ahead=2 * threads)
 
 
 def equal_shape_batches(

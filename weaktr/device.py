@@ -7,6 +7,8 @@ from typing import Literal
 
 from weaktr.errors import UserError
 
+PASS_PIXELS = {"cpu": 2**20, "cuda": 2**24}
+"""Pixels that go through a network together, by type of device: 4 or 72 windows of 480."""
 FEW = 8
 """CPU processes that are let try on fewer cores."""
 MOST_WORKERS = 16
@@ -40,6 +42,18 @@ def choose_device(name: str, *, given_as: str) -> str:
             f"{given_as}: {name!r} is not available on this machine; use 'auto' or 'cpu'."
         ) from None
     return name
+
+
+def images_per_pass(pixels: int, device: str) -> int:
+    """How many inputs of so many pixels go through a network together, outside of training.
+
+    Enough to keep the device busy, in a stated amount of memory.
+
+    Args:
+        pixels: Of one input.
+        device: Its type, such as `cpu`.
+    """
+    return max(1, PASS_PIXELS.get(device, PASS_PIXELS["cuda"]) // pixels)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

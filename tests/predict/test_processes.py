@@ -51,7 +51,7 @@ def test_two_processes_write_the_bytes_of_one(
 class FailingModel(ColourModel):
     """Has a bug."""
 
-    def forward(self, x: object, *, with_early: bool = False) -> object:  # type: ignore[override]
+    def masks(self, x: object, *, with_early: bool = False) -> object:  # type: ignore[override]
         raise ZeroDivisionError("a bug")
 
 

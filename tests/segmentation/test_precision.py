@@ -36,7 +36,7 @@ def test_bfloat16_stays_close_to_float32(model: Segmenter) -> None:
 
 def test_params_choose_the_precision_and_nothing_of_it_stays(model: Segmenter) -> None:
     dtypes: list[torch.dtype] = []
-    hook = model.encoder.blocks[0].attn.qkv.register_forward_hook(
+    hook = model.encoder.get_submodule("blocks.0.attn.qkv").register_forward_hook(
         lambda module, inputs, output: dtypes.append(output.dtype)
     )
     image = np.zeros((64, 64, 3), np.uint8)

@@ -28,7 +28,7 @@ def test_relabelled_pixels_are_the_likeliest_tag_or_background(
     torch.manual_seed(0)
     model = Segmenter.from_params(params, len(manifest.classes)).eval()
     folder = tmp_path / "relabelled"
-    relabel(model, manifest, params, ImageJournal(folder, ".png"))
+    relabel(model, manifest, params, ImageJournal(folder, ".png"), threads=2)
     assert {path.stem for path in folder.glob("*.png")} == {record.id for record in manifest}
     settings = InferenceSettings(window=48, stride=32, short_side=48, scales=(1.0, 1.5))
     forbidden_somewhere = False

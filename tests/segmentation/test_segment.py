@@ -6,14 +6,16 @@ import pytest
 
 from tests.colour_model import MODEL, PARAMS, striped
 from weaktr.config.crf import CrfParams
+from weaktr.segmentation.look import look
 from weaktr.segmentation.segment import (
     CRF,
     MULTI_SCALE,
     SINGLE_SCALE,
     STEPS,
+    decide,
     segment,
-    segment_stepwise,
 )
+from weaktr.segmentation.sliding_window import InferenceSettings
 
 
 def test_large_images_are_refined_at_a_bounded_size(
@@ -50,7 +52,8 @@ def test_steps_are_what_shorter_settings_would_give() -> None:
     image[::3] = 255 - image[::3]  # enough detail for the steps to differ
     crf = CrfParams(iterations=2)
     params = PARAMS.model_copy(update={"scales": (0.5, 1.0, 1.5), "crf": crf})
-    steps = segment_stepwise(MODEL, [image], params)[0].steps
+    (seen,) = look(MODEL, [image], InferenceSettings.of(params))
+    steps = decide(seen, params, stepwise=True).steps
     assert list(steps) == list(STEPS)
     no_crf = {"crf": CrfParams(backend="none")}
     shorter = {
@@ -70,5 +73,7 @@ def test_steps_that_a_run_does_not_take_are_left_out() -> None:
         ({"scales": (1.5,), "flip": False}, []),
         ({"scales": (0.5, 1.5), "flip": True}, [MULTI_SCALE]),
     ):
-        (found,) = segment_stepwise(MODEL, [image], PARAMS.model_copy(update=changes))
-        assert list(found.steps) == expected
+        params = PARAMS.model_copy(update=changes)
+        (seen,) = look(MODEL, [image], InferenceSettings.of(params))
+        assert list(decide(seen, params, stepwise=True).steps) == expected
+        assert decide(seen, params).steps == {}

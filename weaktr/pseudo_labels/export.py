@@ -6,15 +6,17 @@ sweep` they also choose the score, and the result says so.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
-from weaktr.batching import map_ahead, shape_batches, thread_pool
+from weaktr.batching import map_ahead, read_run_write, shape_batches, thread_pool
 from weaktr.config.labels import LabelParams
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_label_map, write_mask
@@ -30,7 +32,7 @@ from weaktr.models.cam_kinds import FINE, FUSED, SEEDS, CAMKind
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.progress import track
 from weaktr.pseudo_labels.background import label_confidence
-from weaktr.pseudo_labels.background_sweep import MIN_GAP, BackgroundSweep
+from weaktr.pseudo_labels.background_sweep import MIN_GAP, BackgroundSweep, SweepCounts
 from weaktr.pseudo_labels.image_label import (
     at_size,
     pseudo_label,
@@ -70,12 +72,23 @@ class LabelMetrics:
     rows: list[LabelRow] = field(default_factory=list)
 
 
-class _Job(NamedTuple):
-    """An image to label, at its working size, and its CAMs."""
+class _Seen(NamedTuple):
+    """An image at its working size, and its CAMs of each seed."""
 
     record: Record
     image: Pixels
-    cams: PatchCAMs
+    by_kind: dict[CAMKind, PatchCAMs]
+
+
+class _Done(NamedTuple):
+    """What is new of an image."""
+
+    record: Record
+    sweeps: list[SweepCounts] | None = None
+    """Counts of each seed, none without a mask; `None` where the CAMs are not new."""
+    row: LabelRow | None = None
+    matrix: Counts | None = None
+    """The label's confusion with the mask."""
 
 
 @torch.inference_mode()
@@ -101,7 +114,7 @@ def export_labels(
         params: The `labels` section, with the precision as `choose_precision` gives it.
         cams: Gets a `.safetensors` of CAMs per image; those that it has are not made again.
         labels: Gets a PNG per image, likewise.
-        threads: Images that are labelled side by side while the network runs.
+        threads: Images that are read, and labelled, side by side while the network runs.
 
     Raises:
         UserError: If an image or a mask cannot be read, or if a sweep is asked for without masks.
@@ -137,41 +150,23 @@ def export_labels(
         size = (record.width, record.height)
         return read_label_map(masks[record.id], len(names) + 1, size, record.image)
 
-    def cams_in_batches() -> Iterator[_Job]:
-        shapes = shape_batches([(r.height, r.width) for r in records], BATCH)
-        batches = share([b for b in shapes if not cams.done.issuperset(records[i].id for i in b)])
-        for record, image, by_kind in _cams(model, manifest, batches, params):
-            if record.id in cams.done:  # the others of its batch were not
-                continue
-            path = cams.path(record.id)
-            by_kind[kept].save(path)
-            by_kind[kept] = PatchCAMs.load(path)  # as when a swept score labels
-            counts = []
-            if record.id in masks:
-                truth = torch.from_numpy(at_size(truth_of(record), image.shape[:2]))
-                for kind, sweep in sweeps.items():
-                    one = sweep.count(by_kind[kind].full(), by_kind[kind].classes, truth)
-                    sweep.add(one)
-                    counts.append(one.packed())
-            cams.add(record.id, counts)
-            yield _Job(record, image, by_kind[kept])
+    def keep(seen: _Seen) -> tuple[_Done, PatchCAMs]:
+        """Stores an image's CAMs and measures them; gives them as they are stored."""
+        record, path = seen.record, cams.path(seen.record.id)
+        by_kind = {kind: one.cpu() for kind, one in seen.by_kind.items()}
+        by_kind[kept].save(path)
+        by_kind[kept] = PatchCAMs.load(path)  # as when a swept score labels
+        counts = []
+        if record.id in masks:
+            truth = torch.from_numpy(at_size(truth_of(record), seen.image.shape[:2]))
+            for kind, sweep in sweeps.items():
+                counts.append(sweep.count(by_kind[kind].full(), by_kind[kind].classes, truth))
+        return _Done(record, counts), by_kind[kept]
 
-    def cams_from_disk(indices: Sequence[int]) -> Iterator[_Job]:
-        left = [i for i in indices if records[i].id not in labels.done]
-        for index in track(share(left), "labels"):
-            record = records[index]
-            image = working_image(record, params)
-            yield _Job(record, image, PatchCAMs.load(cams.path(record.id)))
-
-    def cams_then_labels() -> Iterator[_Job]:
-        yield from cams_from_disk([i for i, r in enumerate(records) if r.id in cams.done])
-        yield from (job for job in cams_in_batches() if job.record.id not in labels.done)
-
-    def label(job: _Job) -> tuple[LabelRow, Counts | None]:
-        record, full = job.record, job.cams.full()
-        ids = pseudo_label(
-            full, job.cams.classes, job.image, background_score=score, crf=params.crf
-        )
+    def label(record: Record, image: Pixels, of_image: PatchCAMs) -> _Done:
+        """Labels an image and measures the label."""
+        full = of_image.full()
+        ids = pseudo_label(full, of_image.classes, image, background_score=score, crf=params.crf)
         if ids.shape != (record.height, record.width):
             ids = resized(ids, (record.width, record.height), Image.Resampling.NEAREST)
         write_mask(labels.path(record.id), ids)
@@ -179,25 +174,64 @@ def export_labels(
         if record.id in masks:
             counts = confusion(ids, truth_of(record), len(names) + 1)
         confidence = label_confidence(full, score)
-        return row_of_label(record, names, ids, job.cams, confidence, counts), counts
+        row = row_of_label(record, names, ids, of_image, confidence, counts)
+        return _Done(record, row=row, matrix=counts)
+
+    def finish(seen: _Seen, score: float | None) -> _Done:
+        """Keeps the CAMs and, where the score is known, labels the image."""
+        if seen.record.id in cams.done:  # the others of its batch were not
+            return _Done(seen.record)
+        done, stored = keep(seen)
+        if score is None or seen.record.id in labels.done:
+            return done
+        return label(seen.record, seen.image, stored)._replace(sweeps=done.sweeps)
+
+    def make_cams() -> Iterator[_Done]:
+        shapes = shape_batches([(r.height, r.width) for r in records], BATCH)
+        batches = [[records[i] for i in batch] for batch in shapes]
+        left = [b for b in batches if not cams.done.issuperset(record.id for record in b)]
+        behind = partial(finish, score=fixed)
+        return _seen_in_batches(model, names, share(left), params, behind, threads)
+
+    def label_from_disk(ids: Container[str]) -> Iterator[_Done]:
+        """Labels the images whose CAMs are on disk, of those given."""
+        left = [r for r in records if r.id in ids and r.id not in labels.done]
+        mine = share(left)
+
+        def work(record: Record) -> _Done:
+            return label(
+                record, working_image(record, params), PatchCAMs.load(cams.path(record.id))
+            )
+
+        with thread_pool(threads) as pool:
+            results = map_ahead(pool, work, mine, ahead=2 * threads)
+            yield from track(results, "labels", total=len(mine))
+
+    def note(done: _Done) -> None:
+        id_ = done.record.id
+        if done.sweeps is not None:
+            for sweep, one in zip(sweeps.values(), done.sweeps, strict=bool(done.sweeps)):
+                sweep.add(one)
+            cams.add(id_, [one.packed() for one in done.sweeps])
+        if done.row is not None:
+            matrix = None if done.matrix is None else pack_counts(done.matrix)
+            labels.add(id_, [dataclasses.asdict(done.row), matrix])
+            found[id_] = done.row
+            if done.matrix is not None:
+                np.add(total, done.matrix, out=total)
 
     if fixed is not None:
-        score, jobs = fixed, cams_then_labels()
+        score = fixed
+        for done in chain(label_from_disk(cams.done), make_cams()):
+            note(done)
+        _add_up(sweeps.values())
     else:
-        for _ in cams_in_batches():
-            pass
+        for done in make_cams():
+            note(done)
         _add_up(sweeps.values())
-        score, jobs = _swept_score(sweeps[kept]), cams_from_disk(range(len(records)))
-    with thread_pool(threads) as pool:
-        for row, counts in map_ahead(pool, label, jobs, ahead=4 * threads):
-            labels.add(
-                row.id, [dataclasses.asdict(row), None if counts is None else pack_counts(counts)]
-            )
-            found[row.id] = row
-            if counts is not None:
-                total += counts
-    if fixed is not None:
-        _add_up(sweeps.values())
+        score = _swept_score(sweeps[kept])
+        for done in label_from_disk({record.id for record in records}):
+            note(done)
 
     found = {id_: row for part in gather(found) for id_, row in part.items()}
     total = sum_counts(total)
@@ -212,27 +246,36 @@ def export_labels(
     return result
 
 
-def _cams(
-    model: CAMNetwork, manifest: Manifest, batches: Sequence[Sequence[int]], params: LabelParams
-) -> Iterator[tuple[Record, Pixels, dict[CAMKind, PatchCAMs]]]:
-    """Every image at its working size with the CAMs of each seed, in batches of equal shape."""
-    records = manifest.records
-    column = {name: c for c, name in enumerate(manifest.classes)}
-    for batch in track(batches, "CAMs"):
-        images = [working_image(records[i], params) for i in batch]
-        present = [[column[tag] for tag in records[i].tags] for i in batch]
-        per_kind = multi_scale_cams(
-            model,
-            images,
-            present,
-            scales=params.scales,
-            flip=params.flip,
-            kinds=SEEDS,
-            precision=params.precision,
-        )
-        for place, i in enumerate(batch):
-            by_kind = {kind: cams[place].cpu() for kind, cams in zip(SEEDS, per_kind, strict=True)}
-            yield records[i], images[place], by_kind
+def _seen_in_batches(
+    model: CAMNetwork,
+    classes: Sequence[str],
+    batches: Sequence[Sequence[Record]],
+    params: LabelParams,
+    behind: Callable[[_Seen], _Done],
+    threads: int,
+) -> Iterator[_Done]:
+    """Runs the network over batches of equal shape; images are read ahead of it."""
+    column = {name: c for c, name in enumerate(classes)}
+    records = [record for batch in batches for record in batch]
+
+    def run(images: Iterator[Pixels]) -> Iterator[_Seen]:
+        for batch in batches:
+            together = list(islice(images, len(batch)))
+            per_kind = multi_scale_cams(
+                model,
+                together,
+                [[column[tag] for tag in record.tags] for record in batch],
+                scales=params.scales,
+                flip=params.flip,
+                kinds=SEEDS,
+                precision=params.precision,
+            )
+            for record, image, *cams in zip(batch, together, *per_kind, strict=True):
+                yield _Seen(record, image, dict(zip(SEEDS, cams, strict=True)))
+
+    read = partial(working_image, params=params)
+    results = read_run_write(records, read=read, run=run, write=behind, threads=threads)
+    return track(results, "CAMs", total=len(records))
 
 
 def _swept_score(sweep: BackgroundSweep) -> float:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from weaktr.config.values import Precision
+from weaktr.device import images_per_pass
 from weaktr.models.cam_kinds import FINE, CAMKind
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.precision import autocast, float32_products
@@ -102,12 +103,16 @@ def multi_scale_cams(
 
     grids: list[list[Tensor]] = [[] for _ in kinds]  # kind -> scale -> [B, K, h, w]
     for scale in scales if tagged else ():
-        x = torch.stack([scaled_input(model, images[i], scale) for i in tagged]).to(device)
+        x = torch.stack([scaled_input(model, images[i], scale) for i in tagged])
         if flip:
             x = torch.cat([x, x.flip(-1)])
-        for per_scale, cam in zip(
-            grids, patch_cams(model, x, kinds, wanted, precision), strict=True
-        ):
+        together = images_per_pass(x.shape[-2] * x.shape[-1], device.type)
+        parts = [
+            patch_cams(model, part.to(device), kinds, wanted, precision)
+            for part in x.split(together)
+        ]
+        for per_scale, *cams in zip(grids, *parts, strict=True):
+            cam = torch.cat(cams)
             if flip:
                 plain, flipped = cam.chunk(2)
                 cam = plain + flipped.flip(-1)
@@ -116,11 +121,11 @@ def multi_scale_cams(
     results = []
     for per_scale in grids:
         empty = (torch.zeros(0, 1, 1, device=device),) * len(scales)
-        cams = [PatchCAMs((), empty, height, width) for _ in images]
+        of_images = [PatchCAMs((), empty, height, width) for _ in images]
         for row, i in enumerate(tagged):
             classes = tuple(sorted(present[i]))
             columns = [union.index(c) for c in classes]
             own = tuple(grid[row, columns] for grid in per_scale)
-            cams[i] = PatchCAMs(classes, own, height, width)
-        results.append(cams)
+            of_images[i] = PatchCAMs(classes, own, height, width)
+        results.append(of_images)
     return results

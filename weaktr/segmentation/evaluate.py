@@ -8,23 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from weaktr.batching import shape_batches
 from weaktr.config.evaluation import EvaluationParams
-from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import read_label_map, write_mask
-from weaktr.distributed import gather, share, sum_counts
+from weaktr.distributed import gather, sum_counts
 from weaktr.journal import ImageJournal
 from weaktr.metrics.confusion import confusion
 from weaktr.metrics.image_table import PredictionRow, row_of, shares, without
 from weaktr.metrics.packed_counts import pack_counts, unpack_counts
 from weaktr.metrics.scores import Counts, mean_iou
 from weaktr.models.segmenter import Segmenter
-from weaktr.progress import track
-from weaktr.segmentation.segment import Segmentation, segment_stepwise
+from weaktr.segmentation.look import Seen
+from weaktr.segmentation.records import each_record
+from weaktr.segmentation.segment import Segmentation, decide
+from weaktr.segmentation.sliding_window import InferenceSettings
 
-BATCH = 8
-"""Images of equal shape that are segmented together."""
 RESULT = "result"
 """Names the counts of the last step, the result, beside those of each step."""
 
@@ -56,6 +54,8 @@ def evaluate(
     masks: Mapping[str, str],
     params: EvaluationParams,
     journal: ImageJournal,
+    *,
+    threads: int,
 ) -> Evaluation:
     """Segments every image of a manifest and counts pixels where there is a true mask.
 
@@ -65,9 +65,10 @@ def evaluate(
         model: In evaluation mode.
         manifest: The images.
         masks: Path of the true mask of each image that has one.
-        params: The `evaluation` section.
+        params: The `evaluation` section, with the precision as `choose_precision` gives it.
         journal: Gets what is found in each image; those that it has are not segmented again. One
             with a suffix gets palette PNGs too.
+        threads: Images that are read and finished side by side while the network runs.
     """
     num_labels = len(manifest.classes) + 1
     shape = (num_labels, num_labels)
@@ -88,27 +89,32 @@ def evaluate(
 
     journal.resume(take)
     journal.tell(len(records))
-    shapes = shape_batches([(r.height, r.width) for r in records], BATCH)
-    batches = share([b for b in shapes if not journal.done.issuperset(records[i].id for i in b)])
-    for batch in track(batches, "evaluation"):
-        images = [np.array(read_image(records[i].image)) for i in batch]
-        for i, (result, taken) in zip(batch, segment_stepwise(model, images, params), strict=True):
-            record = records[i]
-            if record.id in journal.done:  # the others of its batch were not
-                continue
-            counts = {}
-            if record.id in masks:
-                size = (result.labels.shape[1], result.labels.shape[0])
-                truth = read_label_map(masks[record.id], num_labels, size, record.image)
-                found = {RESULT: result.labels, **taken}
-                counts = {name: confusion(one, truth, num_labels) for name, one in found.items()}
-            count(counts)
-            row = _row(record, manifest.classes, result, counts.get(RESULT))
-            if journal.suffix is not None:
-                write_mask(journal.path(record.id), result.labels)
-            packed = {name: pack_counts(one) for name, one in counts.items()}
-            journal.add(record.id, [dataclasses.asdict(row), packed])
-            rows[record.id] = row
+
+    def finish(record: Record, seen: Seen) -> tuple[PredictionRow, dict[str, Counts]]:
+        result, taken = decide(seen, params, stepwise=True)
+        counts = {}
+        if record.id in masks:
+            height, width = seen.size
+            truth = read_label_map(masks[record.id], num_labels, (width, height), record.image)
+            found = {RESULT: result.labels, **taken}
+            counts = {name: confusion(one, truth, num_labels) for name, one in found.items()}
+        if journal.suffix is not None:
+            write_mask(journal.path(record.id), result.labels)
+        return _row(record, manifest.classes, result, counts.get(RESULT)), counts
+
+    for row, counts in each_record(
+        model,
+        records,
+        InferenceSettings.of(params),
+        finish,
+        done=journal.done,
+        threads=threads,
+        title="evaluation",
+    ):
+        count(counts)
+        packed = {name: pack_counts(one) for name, one in counts.items()}
+        journal.add(row.id, [dataclasses.asdict(row), packed])
+        rows[row.id] = row
     rows = {id_: row for part in gather(rows) for id_, row in part.items()}
     names = dict.fromkeys(name for part in gather(list(steps)) for name in part)
     return Evaluation(

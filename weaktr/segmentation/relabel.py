@@ -4,25 +4,26 @@ Beyond the paper: the segmenter's own predictions, cut to the tags of each image
 pseudo-labels that it learned from. Nothing but tags is looked at.
 """
 
-import numpy as np
 import torch
 
 from weaktr.config.decoder import DecoderParams
-from weaktr.data.images import read_image
-from weaktr.data.manifest import Manifest
+from weaktr.data.manifest import Manifest, Record
 from weaktr.data.masks import write_mask
-from weaktr.distributed import share
 from weaktr.journal import ImageJournal
 from weaktr.models.segmenter import Segmenter
-from weaktr.progress import track
-from weaktr.segmentation.look import look
+from weaktr.segmentation.look import Seen
 from weaktr.segmentation.probabilities import best_labels
+from weaktr.segmentation.records import each_record
 from weaktr.segmentation.sliding_window import InferenceSettings
 
 
-@torch.inference_mode()
 def relabel(
-    model: Segmenter, manifest: Manifest, params: DecoderParams, journal: ImageJournal
+    model: Segmenter,
+    manifest: Manifest,
+    params: DecoderParams,
+    journal: ImageJournal,
+    *,
+    threads: int,
 ) -> None:
     """Writes one palette PNG for every image of a manifest, or of this process's share of it.
 
@@ -34,26 +35,37 @@ def relabel(
         manifest: The images and their tags.
         params: The `decoder` section: `crop_size`, `augment.short_side` and `relabel_scales`.
         journal: Gets `<id>.png`; images that it has are not labelled again.
+        threads: Images that are read and labelled side by side while the network runs.
 
     Raises:
         UserError: If an image cannot be read.
     """
-    device = next(model.parameters()).device
     settings = InferenceSettings(
         window=params.crop_size,
         stride=max(1, 2 * params.crop_size // 3),
         short_side=params.augment.short_side,
         scales=params.relabel_scales,
     )
-    tagged = torch.from_numpy(manifest.targets()).bool()
-    background = torch.ones(len(tagged), 1, dtype=torch.bool)
-    allowed = torch.cat((background, tagged), dim=1).to(device)  # [N, K]
+    column = {name: label for label, name in enumerate(manifest.classes, start=1)}
+
+    @torch.inference_mode()
+    def finish(record: Record, seen: Seen) -> str:
+        masks = seen.passes[0].masks
+        allowed = torch.zeros(1, masks.shape[1], dtype=torch.bool)
+        allowed[:, [0, *(column[tag] for tag in record.tags)]] = True
+        labels, _ = best_labels(seen.passes, seen.size, allowed.to(masks.device))
+        write_mask(journal.path(record.id), labels[0].cpu().numpy())
+        return record.id
+
     journal.resume(lambda id_, note: None)
     journal.tell(len(manifest))
-    left = [i for i, record in enumerate(manifest.records) if record.id not in journal.done]
-    for index in track(share(left), "relabelling"):
-        record = manifest.records[index]
-        (seen,) = look(model, [np.array(read_image(record.image))], settings)
-        labels, _ = best_labels(seen.passes, seen.size, allowed[index][None])
-        write_mask(journal.path(record.id), labels[0].cpu().numpy())
-        journal.add(record.id, None)
+    for id_ in each_record(
+        model,
+        manifest.records,
+        settings,
+        finish,
+        done=journal.done,
+        threads=threads,
+        title="relabelling",
+    ):
+        journal.add(id_, None)

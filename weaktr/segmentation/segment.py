@@ -64,14 +64,6 @@ def segment(
     return [decide(one, params, some).result for one, some in zip(seen, known, strict=True)]
 
 
-def segment_stepwise(
-    model: Segmenter, images: Sequence[Pixels], params: EvaluationParams
-) -> list[Stepwise]:
-    """The same as `segment`, with the labels after each step, from the same network passes."""
-    seen = look(model, images, InferenceSettings.of(params))
-    return [decide(one, params, stepwise=True) for one in seen]
-
-
 @torch.inference_mode()
 def decide(
     seen: Seen,

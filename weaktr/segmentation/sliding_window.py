@@ -12,15 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from weaktr.config.values import Precision
+from weaktr.device import images_per_pass
 
 if TYPE_CHECKING:  # Else training, which needs windows for relabelling, would depend on it.
     from weaktr.config.evaluation import EvaluationParams
 
 LONGEST = 8
 """Longest side of a network input, in windows or short sides: bounds the cost of thin strips."""
-PASS_PIXELS = {"cpu": 2**20, "cuda": 2**24}
-"""Pixels of all windows of a forward pass together, by default: 4 or 72 windows of 480, which take
-about 25 MiB each in a ViT-S in float32, and twice that in a ViT-B."""
 
 
 class SegmentationModel(Protocol):
@@ -59,7 +57,7 @@ class InferenceSettings:
         flip: Whether each scale is also run on the mirrored image.
         early_weight: Weight of the masks before the last decoder block; the final ones weigh 1.
         precision: Of the network, as `choose_precision` gives it.
-        batch: Windows per forward pass; `None`: as many as `PASS_PIXELS` has room for.
+        batch: Windows per forward pass; `None`: see `images_per_pass`.
     """
 
     window: int
@@ -88,7 +86,7 @@ class InferenceSettings:
         """Windows that go through the network together on a type of device."""
         if self.batch is not None:
             return self.batch
-        return max(1, PASS_PIXELS.get(device, PASS_PIXELS["cuda"]) // self.window**2)
+        return images_per_pass(self.window**2, device)
 
     @property
     def passes(self) -> int:
