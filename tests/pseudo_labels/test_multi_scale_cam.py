@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from oracles import labels as oracle
 from tests.known_affinity import KnownAffinity
+from weaktr import device
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
 from weaktr.config.crf import CrfParams
 from weaktr.models.cam_kinds import COARSE, FINE, FUSED
 from weaktr.models.cam_network import CAMMaps, CAMNetwork
 from weaktr.pseudo_labels.image_label import pseudo_label
-from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams
+from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
 
 
 class StandIn(CAMNetwork):
@@ -62,8 +63,6 @@ def test_batch_equals_one_input_at_a_time(images: list[np.ndarray]) -> None:
 def one_at_a_time(
     model: StandIn, image: np.ndarray, classes: list[int], scales: tuple[float, ...], fine: bool
 ) -> Tensor:
-    from weaktr.pseudo_labels.multi_scale_cam import scaled_input
-
     lowres, flips = [], []
     for scale in scales:
         for flip in (False, True):
@@ -125,3 +124,28 @@ def test_cams_in_bfloat16_are_float32_close_to_the_exact_ones() -> None:
     torch.testing.assert_close(
         rough.grids[0], exact.grids[0], rtol=0, atol=0.05 * exact.grids[0].max().item()
     )
+
+
+def test_inputs_made_ahead_are_those_made_here(images: list[np.ndarray]) -> None:
+    model, scales = StandIn(), (1.0, 0.5)
+    present = [[1, 4], [], [0]]
+    inputs = [[scaled_input(model, image, scale) for scale in scales] for image in images]
+    inputs[1] = []  # never looked at
+    (here,) = multi_scale_cams(model, images, present, scales=scales)
+    (ahead,) = multi_scale_cams(model, images, present, scales=scales, inputs=inputs)
+    for one, other in zip(here, ahead, strict=True):
+        for grid, same in zip(one.grids, other.grids, strict=True):
+            assert torch.equal(grid, same)
+
+
+def test_large_batches_go_through_the_network_in_parts(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = StandIn()
+    (whole,) = multi_scale_cams(model, images, [[0], [1], [2]])
+    monkeypatch.setitem(device.PASS_PIXELS, "cpu", 4 * 26 * 37)
+    model.seen.clear()
+    (parts,) = multi_scale_cams(model, images, [[0], [1], [2]])
+    assert model.seen == [(4, 3, 26, 37), (2, 3, 26, 37)]
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one.grids[0], other.grids[0])

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from weaktr.batching import map_ahead, read_run_write, shape_batches, thread_pool
 from weaktr.config.labels import LabelParams
@@ -40,7 +41,7 @@ from weaktr.pseudo_labels.image_label import (
     row_of_label,
     working_image,
 )
-from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams
+from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
 from weaktr.pseudo_labels.patch_cams import PatchCAMs
 
 BATCH = 8
@@ -254,13 +255,18 @@ def _seen_in_batches(
     behind: Callable[[_Seen], _Done],
     threads: int,
 ) -> Iterator[_Done]:
-    """Runs the network over batches of equal shape; images are read ahead of it."""
+    """Runs the network over batches of equal shape; images are read and resized ahead of it."""
     column = {name: c for c, name in enumerate(classes)}
     records = [record for batch in batches for record in batch]
 
-    def run(images: Iterator[Pixels]) -> Iterator[_Seen]:
+    def read(record: Record) -> tuple[Pixels, list[Tensor]]:
+        image = working_image(record, params)
+        wanted = params.scales if record.tags else ()
+        return image, [scaled_input(model, image, scale) for scale in wanted]
+
+    def run(ready: Iterator[tuple[Pixels, list[Tensor]]]) -> Iterator[_Seen]:
         for batch in batches:
-            together = list(islice(images, len(batch)))
+            together, inputs = zip(*islice(ready, len(batch)), strict=True)
             per_kind = multi_scale_cams(
                 model,
                 together,
@@ -269,11 +275,11 @@ def _seen_in_batches(
                 flip=params.flip,
                 kinds=SEEDS,
                 precision=params.precision,
+                inputs=inputs,
             )
             for record, image, *cams in zip(batch, together, *per_kind, strict=True):
                 yield _Seen(record, image, dict(zip(SEEDS, cams, strict=True)))
 
-    read = partial(working_image, params=params)
     results = read_run_write(records, read=read, run=run, write=behind, threads=threads)
     return track(results, "CAMs", total=len(records))
 

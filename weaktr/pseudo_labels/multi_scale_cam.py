@@ -76,6 +76,7 @@ def multi_scale_cams(
     flip: bool = True,
     kinds: Sequence[CAMKind] = (FINE,),
     precision: Precision = "float32",
+    inputs: Sequence[Sequence[Tensor]] | None = None,
 ) -> list[list[PatchCAMs]]:
     """CAMs of images of equal shape, summed over scales and horizontal flips.
 
@@ -89,6 +90,7 @@ def multi_scale_cams(
         flip: Whether each scale is also seen flipped.
         kinds: Which maps to return.
         precision: Of the network, as `choose_precision` gives it.
+        inputs: For each image its `scaled_input` at every scale, where they were made ahead.
 
     Returns:
         For each kind the CAMs of every image, on the model's device.
@@ -102,8 +104,11 @@ def multi_scale_cams(
     wanted = torch.tensor(union, dtype=torch.long, device=device)
 
     grids: list[list[Tensor]] = [[] for _ in kinds]  # kind -> scale -> [B, K, h, w]
-    for scale in scales if tagged else ():
-        x = torch.stack([scaled_input(model, images[i], scale) for i in tagged])
+    for index, scale in enumerate(scales if tagged else ()):
+        if inputs is None:
+            x = torch.stack([scaled_input(model, images[i], scale) for i in tagged])
+        else:
+            x = torch.stack([inputs[i][index] for i in tagged])
         if flip:
             x = torch.cat([x, x.flip(-1)])
         together = images_per_pass(x.shape[-2] * x.shape[-1], device.type)
