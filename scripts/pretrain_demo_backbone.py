@@ -28,8 +28,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaktr.data.demo.drawing import TEXTURES
 from weaktr.data.demo.patterns import pretraining_patterns
-from weaktr.data.demo.scenes import TEXTURES, Coat, SceneStyle, draw_scene
+from weaktr.data.demo.scenes import Coat, SceneStyle, draw_scene
 
 PATCH, CROP, SIDE = 8, 64, 72
 HUES = tuple((2 * k + 1) / 16 for k in range(8))

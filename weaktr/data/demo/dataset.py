@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weaktr.config.dataset import ShapesParams
+from weaktr.data.demo.drawing import TEXTURES
 from weaktr.data.demo.patterns import DEMO_PATTERNS
-from weaktr.data.demo.scenes import TEXTURES, Coat, Scene, SceneStyle, draw_scene
+from weaktr.data.demo.scenes import Coat, Scene, SceneStyle, draw_scene
 from weaktr.data.demo.troubles import troubled_coats, troubled_style, troubled_tags
 from weaktr.data.masks import write_mask
 from weaktr.data.parallel import end_with_parent

@@ -11,15 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from weaktr.data.demo.drawing import (
+    TEXTURES,
+    blob,
+    fill,
+    paint,
+    repeat,
+    rgb,
+    shrink,
+    stroke,
+    texture,
+)
 from weaktr.data.demo.patterns import Tile
 from weaktr.labels import VOID
-
-TEXTURES = ("plain", "stripes", "spots", "checks", "rings", "speckle")
-_OVERSAMPLING = 3
-
-Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def draw_scene(rng: np.random.Generator, style: SceneStyle, coats: Sequence[Coat
         evidence |= creature.head > 0.5
         if coat.scenery is not None:
             _lay(canvas, coat.scenery, creature, free=owner < 0)
-        _paint(rng, style, canvas, creature, coat)
+        _dress(rng, style, canvas, creature, coat)
         placed.append((coat.label, creature))
     canvas += rng.normal(0.0, style.noise, canvas.shape).astype(np.float32)
     image = np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
@@ -175,20 +181,20 @@ def _shape_creature(rng: np.random.Generator, style: SceneStyle, pattern: Tile) 
             break
     else:
         head_centre = np.clip(centre, head_radius, side - head_radius)
-    body = _blob(rng, radius, 0.16) + centre
-    head = _blob(rng, head_radius, 0.05) + head_centre
+    body = blob(rng, radius, 0.16) + centre
+    head = blob(rng, head_radius, 0.05) + head_centre
     outline = rng.uniform(0.8, 1.4)
-    solid = _fill(side, [(body, True), (head, True)])
-    inner = _fill(side, [(_shrink(body, outline), True), (_shrink(head, outline), True)])
+    solid = fill(side, [(body, True), (head, True)])
+    inner = fill(side, [(shrink(body, outline), True), (shrink(head, outline), True)])
     return _Creature(
-        body=_fill(side, [(body, True)]),
-        head=_fill(side, [(head, True)]),
-        pattern=_repeat(rng, pattern, side),
+        body=fill(side, [(body, True)]),
+        head=fill(side, [(head, True)]),
+        pattern=repeat(rng, pattern, side),
         rim=solid - np.minimum(inner, solid),
     )
 
 
-def _paint(
+def _dress(
     rng: np.random.Generator,
     style: SceneStyle,
     canvas: NDArray[np.float32],
@@ -197,15 +203,15 @@ def _paint(
 ) -> None:
     saturation, value = rng.uniform(0.6, 1.0), rng.uniform(0.6, 1.0)
     first, second = (
-        _colour(hue + rng.normal(0, 0.02), saturation, value * rng.uniform(0.85, 1.0))
+        rgb(hue + rng.normal(0, 0.02), saturation, value * rng.uniform(0.85, 1.0))
         for hue in coat.hues
     )
     shade = first * rng.uniform(0.45, 0.75)
-    body = first + (shade - first) * _texture(rng, coat.texture, style.side)[..., None]
+    body = first + (shade - first) * texture(rng, coat.texture, style.side)[..., None]
     head = first + (second - first) * creature.pattern[..., None]
-    _blend(canvas, body, creature.body)
-    _blend(canvas, head, creature.head)
-    _blend(canvas, first * rng.uniform(0.15, 0.5), creature.rim)
+    paint(canvas, body, creature.body)
+    paint(canvas, head, creature.head)
+    paint(canvas, first * rng.uniform(0.15, 0.5), creature.rim)
 
 
 def _lay(
@@ -219,8 +225,8 @@ def _lay(
     along = x * np.cos(scenery.angle) + y * np.sin(scenery.angle)
     half_width = 0.25 * np.sqrt(len(rows))
     sleepers = (np.floor(along / 2.5) % 2)[..., None]
-    colour = _colour(scenery.hue, 0.7, 0.8) * (0.45 + 0.55 * sleepers)
-    _blend(canvas, colour, ((np.abs(across) < half_width) & free).astype(np.float32))
+    colour = rgb(scenery.hue, 0.7, 0.8) * (0.45 + 0.55 * sleepers)
+    paint(canvas, colour, ((np.abs(across) < half_width) & free).astype(np.float32))
 
 
 def _background(rng: np.random.Generator, style: SceneStyle) -> NDArray[np.float32]:
@@ -232,7 +238,7 @@ def _background(rng: np.random.Generator, style: SceneStyle) -> NDArray[np.float
         Image.fromarray(coarse.astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC),
         np.float32,
     ).copy()
-    canvas += (_texture(rng, str(rng.choice(TEXTURES)), side)[..., None] - 0.5) * rng.normal(
+    canvas += (texture(rng, str(rng.choice(TEXTURES)), side)[..., None] - 0.5) * rng.normal(
         0, 25, 3
     )
     low, high = style.body_radius
@@ -241,98 +247,13 @@ def _background(rng: np.random.Generator, style: SceneStyle) -> NDArray[np.float
         *rng.uniform(low, 1.5 * high, rng.integers(0, style.decoys + 1)),
     ]
     for radius in radii:
-        shape = _fill(side, [(_blob(rng, radius, 0.3) + rng.uniform(0, side, 2), True)])
+        shape = fill(side, [(blob(rng, radius, 0.3) + rng.uniform(0, side, 2), True)])
         colour = rng.uniform(10, 245, 3).astype(np.float32)
-        blend = _texture(rng, str(rng.choice(TEXTURES)), side)[..., None]
-        _blend(canvas, colour + (rng.normal(0, 45, 3).astype(np.float32)) * blend, shape)
+        blend = texture(rng, str(rng.choice(TEXTURES)), side)[..., None]
+        paint(canvas, colour + (rng.normal(0, 45, 3).astype(np.float32)) * blend, shape)
     for _ in range(rng.integers(0, style.clutter + 1)):
-        _blend(canvas, rng.uniform(0, 255, 3).astype(np.float32), _stroke(rng, side))
+        paint(canvas, rng.uniform(0, 255, 3).astype(np.float32), stroke(rng, side))
     return canvas
-
-
-def _texture(rng: np.random.Generator, kind: str, side: int) -> NDArray[np.float32]:
-    """A pattern in [0, 1] of shape `[side, side]`."""
-    y, x = np.mgrid[:side, :side].astype(np.float32)
-    angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi, 2)
-    step = 2 * np.pi / rng.uniform(5.0, 9.0)
-    u = (x * np.cos(angle) + y * np.sin(angle)) * step + phase[0]
-    v = (y * np.cos(angle) - x * np.sin(angle)) * step + phase[1]
-    match kind:
-        case "stripes":
-            wave = np.sin(u)
-        case "spots":
-            wave = np.sin(u) * np.sin(v) * 2 - 0.6
-        case "checks":
-            wave = np.sin(u) * np.sin(v) * 1.2
-        case "rings":
-            centre = rng.uniform(0, side, 2)
-            wave = np.sin(np.hypot(x - centre[0], y - centre[1]) * step)
-        case "speckle":
-            wave = rng.normal(0, 1.0, (side, side))
-        case _:
-            wave = np.zeros((side, side))
-    return np.clip(0.5 + 0.8 * wave, 0, 1).astype(np.float32)
-
-
-def _repeat(rng: np.random.Generator, tile: Tile, side: int) -> NDArray[np.float32]:
-    """`tile` repeated over `[side, side]`, turned and mirrored at random, in [0, 1]."""
-    if rng.random() < 0.5:
-        tile = tile[:, ::-1]
-    fine = side * _OVERSAMPLING
-    y, x = np.mgrid[:fine, :fine].astype(np.float32) / (_OVERSAMPLING * rng.uniform(1.4, 2.2))
-    turn, shift = rng.uniform(-0.15, 0.15), rng.uniform(0, len(tile), 2)
-    across = np.floor(x * np.cos(turn) + y * np.sin(turn) + shift[0]).astype(np.int32)
-    down = np.floor(y * np.cos(turn) - x * np.sin(turn) + shift[1]).astype(np.int32)
-    cells = tile[down % len(tile), across % len(tile)].astype(np.float32)
-    return cells.reshape(side, _OVERSAMPLING, side, _OVERSAMPLING).mean((1, 3))
-
-
-def _blob(rng: np.random.Generator, radius: float, wobble: float) -> Points:
-    """A closed smooth outline of `[36, 2]` points around the origin."""
-    theta = np.linspace(0, 2 * np.pi, 36, endpoint=False)
-    waves = np.arange(2, 5)
-    size = rng.normal(0, wobble, 3) / (waves - 1)
-    phase = rng.uniform(0, 2 * np.pi, 3)
-    reach = 1 + (size * np.cos(theta[:, None] * waves + phase)).sum(1)
-    return radius * np.clip(reach, 0.55, 1.5)[:, None] * np.stack([np.cos(theta), np.sin(theta)], 1)
-
-
-def _shrink(points: Points, margin: float) -> Points:
-    centre = points.mean(0)
-    reach = np.linalg.norm(points - centre, axis=1, keepdims=True)
-    return centre + (points - centre) * np.maximum(1 - margin / np.maximum(reach, 1e-6), 0)
-
-
-def _stroke(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
-    canvas = Image.new("L", (side, side))
-    ends = rng.uniform(0, side, (3, 2))
-    ImageDraw.Draw(canvas).line([tuple(p) for p in ends], fill=255, width=int(rng.integers(1, 3)))
-    return (np.asarray(canvas) / 255).astype(np.float32)
-
-
-def _fill(side: int, polygons: Sequence[tuple[Points, bool]]) -> NDArray[np.float32]:
-    """Anti-aliased coverage `[side, side]` in [0, 1] of polygons drawn in order."""
-    canvas = Image.new("L", (side * _OVERSAMPLING, side * _OVERSAMPLING))
-    pen = ImageDraw.Draw(canvas)
-    for points, ink in polygons:
-        pen.polygon([tuple(p) for p in points * _OVERSAMPLING], fill=255 if ink else 0)
-    return (np.asarray(canvas.reduce(_OVERSAMPLING)) / 255).astype(np.float32)
-
-
-def _blend(
-    canvas: NDArray[np.float32],
-    colour: NDArray[np.floating],
-    coverage: NDArray[np.float32],
-) -> None:
-    canvas += (colour - canvas) * coverage[..., None]
-
-
-def _colour(hue: float, saturation: float, value: float) -> NDArray[np.float32]:
-    """HSV in [0, 1] to RGB in [0, 255]."""
-    k = (np.array([5.0, 3.0, 1.0]) + hue * 6) % 6
-    return (255 * (value - value * saturation * np.clip(np.minimum(k, 4 - k), 0, 1))).astype(
-        np.float32
-    )
 
 
 def _borders(owner: NDArray[np.int16]) -> NDArray[np.bool_]:
