@@ -1,13 +1,11 @@
 """Streamed sums over attention maps equal those of the whole stack."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from oracles.attention_stack import softmax_maps, stack_fusion
+from tests.largest_tensor import LargestTensor
 from weaktr.models import attention_maps
 from weaktr.models.attention_maps import (
     FusedAttention,
@@ -105,21 +103,6 @@ def test_small_cams_survive_sixteen_bits(dtype: torch.dtype) -> None:
     torch.testing.assert_close(ours.double(), exact, rtol=0.01, atol=0)
 
 
-class _LargestTensor(TorchDispatchMode):
-    """Notes how many elements the largest tensor has that any operation puts out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for x in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(x, Tensor):
-                self.elements = max(self.elements, x.numel())
-        return result
-
-
 def test_memory_grows_with_the_patches_and_not_with_their_square() -> None:
     """No operation of inference puts out as many elements as the affinity has."""
     largest = {}
@@ -131,7 +114,7 @@ def test_memory_grows_with_the_patches_and_not_with_their_square() -> None:
             for _ in range(2)
         )
         attention = FusedAttention(torch.rand(1, 2, 2), queries, keys, layout)
-        with torch.inference_mode(), _LargestTensor() as seen:
+        with torch.inference_mode(), LargestTensor() as seen:
             attention.propagate(attention.class_rows())
         largest[patches] = seen.elements
         assert seen.elements <= 2 * (3 + patches) * 16

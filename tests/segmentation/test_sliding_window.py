@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oracles.sliding_window import sliding_probabilities
+from tests.largest_tensor import LargestTensor
 from tests.segmentation.whole_images import all_passes, probabilities
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.decoder import DecoderParams
@@ -87,7 +88,7 @@ def small_segmenter(**changes: int) -> Segmenter:
         patch_size=changes.get("patch_size", 8),
     )
     params = DecoderParams(backbone=backbone, crop_size=changes.get("crop_size", 24), region=8)
-    model = Segmenter.from_params(params, 3).eval()
+    model = Segmenter.from_params(params, changes.get("classes", 3)).eval()
     nn.init.normal_(model.decoder.class_embedding)
     return model
 
@@ -305,11 +306,19 @@ def test_windows_of_all_scales_images_and_shapes_fill_forward_passes(
         torch.testing.assert_close(one.masks, other.masks)
 
 
-def test_what_is_kept_of_a_window_is_its_patches() -> None:
-    """No array has as many elements as the pixels' logits of one window."""
-    model = small_segmenter(patch_size=8, crop_size=64)
-    settings = InferenceSettings(window=64, stride=32, scales=(1.0, 2.0), batch=2)
-    for one in all_passes(model, images(1, 64, 96), settings):
+def test_pixels_exist_tile_by_tile_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tensor has as many elements as one window's logits, whatever the size of the image."""
+    labels, window = 64, 64
+    model = small_segmenter(patch_size=8, crop_size=window, classes=labels - 1)
+    settings = InferenceSettings(window=window, stride=32, scales=(1.0, 1.5), batch=2)
+    x = images(1, 64, 96)
+    monkeypatch.setitem(probabilities_module.TILE, "cpu", 2**15)
+    with LargestTensor() as seen:
+        passes = all_passes(model, x, settings)
+        found, _ = best_labels(passes, (64, 96))
+    assert found.shape == (1, 64, 96)
+    assert seen.elements < labels * window**2 / 2
+    for one in passes:
         assert one.masks.shape[2:] == (8 * len(one.rows.starts), 8 * len(one.columns.starts))
 
 
