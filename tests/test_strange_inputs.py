@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.console import save_cam_network, save_segmenter
 from tests.tiny_data import write_image
+from tests.training.data_sets import segmentation
 from weaktr.data.manifest import Manifest, Record, load_label_maps, load_masks
 from weaktr.data.masks import read_label_map, write_mask
 from weaktr.errors import UserError
@@ -190,7 +191,7 @@ def test_strange_masks_to_train_on_and_to_measure_with(tmp_path: Path, case: str
     manifest = Manifest(("cat", "dog"), (Record("a", str(image), "train", (), 24, 16, "d"),))
 
     def train() -> object:
-        return MaskDataset(manifest, {"a": path}, lambda i, m: (i, m), seed=0)[0, 0]  # type: ignore
+        return MaskDataset(manifest, {"a": path}, segmentation(), seed=0)[0, 0]
 
     train()
     MASKS[case](path)

@@ -14,6 +14,8 @@ from torchvision.transforms import v2
 
 from weaktr.config.cam import CamAugmentParams
 from weaktr.errors import UserError
+from weaktr.training.sampling import seeded
+from weaktr.training.shrinking import shrink_to
 
 
 def to_tensor(image: Image.Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -55,9 +57,59 @@ def _posterize_one_bit_or_more(posterize: Callable[..., Image.Image]) -> Callabl
     return guarded
 
 
+class CamTransform:
+    """Augmentation of an image for the CAM network.
+
+    Args:
+        transforms: timm's, of which the first is a random resized crop.
+    """
+
+    def __init__(self, transforms: list[Any]) -> None:
+        self.transforms = transforms
+
+    def __call__(self, image: Image.Image, size: tuple[int, int] | None = None) -> Tensor:
+        """Augments an image, drawing from the generators of `random`, `numpy` and `torch`.
+
+        Args:
+            image: RGB.
+            size: Width and height that it has in its file, where it was decoded smaller.
+
+        Returns:
+            Float `[3, S, S]`.
+        """
+        crop, *others = self.transforms
+        result: Any
+        if size is None or size == image.size:
+            result = crop(image)
+        else:
+            rows, columns = image.height / size[1], image.width / size[0]
+            top, left, height, width = self._box(*size)
+            right, bottom = columns * (left + width), rows * (top + height)
+            result = image.resize(
+                crop.size, Image.Resampling.BICUBIC, (columns * left, rows * top, right, bottom)
+            )
+        for transform in others:
+            result = transform(result)
+        return result
+
+    def shrink(self, width: int, height: int, *, seed: int) -> int:
+        """How much smaller an image of this size may be decoded, for what a seed will crop."""
+        wanted = max(self.transforms[0].size)
+        if shrink_to(min(width, height), wanted) == 1:
+            return 1
+        with seeded(seed):
+            return shrink_to(min(self._box(width, height)[2:]), wanted)
+
+    def _box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Top, left, height and width of the crop of an image of this size, drawn."""
+        crop, image = self.transforms[0], torch.empty(1).expand(3, height, width)
+        box: tuple[int, int, int, int] = crop.get_params(image, crop.scale, crop.ratio)
+        return box
+
+
 def cam_training_transform(
     params: CamAugmentParams, *, input_size: int, mean: Sequence[float], std: Sequence[float]
-) -> Callable[[Image.Image], Tensor]:
+) -> CamTransform:
     """timm's training transform: random resized crop, flip, jitter, RandAugment, erasing.
 
     timm's `PosterizeIncreasing` can ask for 0 bits, which today's Pillow refuses; at least one bit
@@ -68,10 +120,6 @@ def cam_training_transform(
         input_size: Side of the square output in pixels.
         mean: Per-channel mean of the backbone's pretraining.
         std: Per-channel standard deviation.
-
-    Returns:
-        A function from an RGB image to a float tensor `[3, input_size, input_size]`. It draws from
-        the global generators of `random`, `numpy` and `torch`.
 
     Raises:
         UserError: If timm knows no such policy.
@@ -107,4 +155,4 @@ def cam_training_transform(
         for operation in operations:
             if operation.name.startswith("Posterize"):
                 operation.aug_fn = _posterize_one_bit_or_more(operation.aug_fn)
-    return transform
+    return CamTransform(steps)

@@ -13,6 +13,8 @@ from weaktr.config.decoder import DecoderAugmentParams
 from weaktr.labels import VOID, Pixels
 from weaktr.training.colour_distortion import ColourDistortion
 from weaktr.training.draws import coin, uniform
+from weaktr.training.sampling import seeded
+from weaktr.training.shrinking import shrink_to
 
 LONGEST = 8
 """Longest side of a resized training image, in short sides, as published: bounds thin strips."""
@@ -45,16 +47,14 @@ class SegmentationTransform:
         """Augments one pair, drawing from torch's global generator.
 
         Args:
-            image: RGB, of the label's size.
+            image: RGB, of the label's size or so much smaller as `shrink` says.
             label: uint8 `[H, W]`; 255 is void.
 
         Returns:
             Float image `[3, crop_size, crop_size]` and int64 label `[crop_size, crop_size]`.
         """
-        H, W = label.shape
-        ratio = uniform(self.params.ratio_min, self.params.ratio_max)
-        scale = self.params.short_side * ratio / max(min(H, W), max(H, W) / LONGEST)
-        target = [max(1, round(H * scale)), max(1, round(W * scale))]
+        height, width = label.shape
+        target = self._target(width, height)
         pixels = v2.functional.pil_to_tensor(image)
         pixels = v2.functional.resize(pixels, target, antialias=True)
         rows, columns, crop = self._crop(label, target)
@@ -65,6 +65,21 @@ class SegmentationTransform:
         ids = torch.full((self.crop_size, self.crop_size), VOID)
         ids[: crop.shape[0], : crop.shape[1]] = torch.from_numpy(crop[:, ::mirror].copy())
         return colours, ids
+
+    def shrink(self, width: int, height: int, *, seed: int) -> int:
+        """How much smaller an image of this size may be decoded, for the ratio of a seed."""
+        short = min(width, height)
+        if shrink_to(short, self.params.short_side * self.params.ratio_min) == 1:
+            return 1
+        with seeded(seed):
+            return shrink_to(short, min(self._target(width, height)))
+
+    def _target(self, width: int, height: int) -> list[int]:
+        """Height and width that an image of this size is resized to, drawn."""
+        ratio = uniform(self.params.ratio_min, self.params.ratio_max)
+        short, long = min(height, width), max(height, width)
+        scale = self.params.short_side * ratio / max(short, long / LONGEST)
+        return [max(1, round(height * scale)), max(1, round(width * scale))]
 
     def _normal_colours(self, pixels: Tensor, distortion: ColourDistortion) -> Tensor:
         """Distorted, normalised and padded: uint8 `[3, h, w]` to float `[3, S, S]`."""

@@ -1,11 +1,9 @@
 """Images with their label maps, as samples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -14,6 +12,7 @@ from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
 from weaktr.data.masks import check_label_map
 from weaktr.errors import UserError
+from weaktr.training.decoder_transform import SegmentationTransform
 from weaktr.training.sampling import Key, sample_seed, seeded
 
 
@@ -23,7 +22,7 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
     Args:
         manifest: The images of one split.
         masks: Path of each image's label map, by image id.
-        transform: Joint transform of an RGB image and a uint8 label map `[H, W]`.
+        transform: Joint augmentation; large photographs are decoded no larger than it needs them.
         seed: The run's seed.
         orientations: EXIF orientation by which a label map is still to be turned upright, by image
             id; those that are not in it lie on their image as they are.
@@ -36,7 +35,7 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
         self,
         manifest: Manifest,
         masks: Mapping[str, str | Path],
-        transform: Callable[[Image.Image, np.ndarray], tuple[Tensor, Tensor]],
+        transform: SegmentationTransform,
         *,
         seed: int,
         orientations: Mapping[str, int] = MappingProxyType({}),
@@ -61,9 +60,12 @@ class MaskDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         epoch, index = key
         record = self.records[index]
-        image = read_image(record.image)
+        seed = sample_seed(self.seed, epoch, record.id)
+        shrink = self.transform.shrink(record.width, record.height, seed=seed)
+        image = read_image(record.image, shrink=shrink)
         mask = self.masks[record.id]
         label = turned_mask(mask, self.orientations.get(record.id, 1))
-        check_label_map(label, mask, self.num_labels, (image.width, image.height), record.image)
-        with seeded(sample_seed(self.seed, epoch, record.id)):
+        size = (image.width, image.height) if shrink == 1 else (record.width, record.height)
+        check_label_map(label, mask, self.num_labels, size, record.image)
+        with seeded(seed):
             return self.transform(image, label)

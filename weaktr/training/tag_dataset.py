@@ -1,14 +1,12 @@
 """Images with their tags, as samples."""
 
-from collections.abc import Callable
-
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from weaktr.data.images import read_image
 from weaktr.data.manifest import Manifest
+from weaktr.training.cam_transform import CamTransform
 from weaktr.training.sampling import Key, sample_seed, seeded
 
 
@@ -17,13 +15,11 @@ class TagDataset(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         manifest: The images of one split.
-        transform: From an RGB image to a tensor; may draw from the global generators.
+        transform: Augmentation; large photographs are decoded no larger than it needs them.
         seed: The run's seed.
     """
 
-    def __init__(
-        self, manifest: Manifest, transform: Callable[[Image.Image], Tensor], *, seed: int
-    ) -> None:
+    def __init__(self, manifest: Manifest, transform: CamTransform, *, seed: int) -> None:
         self.records = manifest.records
         self.targets = torch.from_numpy(manifest.targets())
         self.transform = transform
@@ -35,6 +31,8 @@ class TagDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         epoch, index = key
         record = self.records[index]
-        image = read_image(record.image)
-        with seeded(sample_seed(self.seed, epoch, record.id)):
-            return self.transform(image), self.targets[index]
+        seed = sample_seed(self.seed, epoch, record.id)
+        shrink = self.transform.shrink(record.width, record.height, seed=seed)
+        image = read_image(record.image, shrink=shrink)
+        with seeded(seed):
+            return self.transform(image, (record.width, record.height)), self.targets[index]
