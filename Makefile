@@ -18,7 +18,7 @@ help:
 	@echo "make lint        ruff check, ruff format, mypy"
 	@echo "make ui          the MLflow page, and the address at which it shows the results"
 	@echo "make supervised  the same segmenter trained on true masks, for comparison"
-	@echo "make bench       each fast step against its straightforward version -> docs/benchmarks.md"
+	@echo "make bench       each step in turns with its straightforward version -> docs/benchmarks.md (20 minutes)"
 	@echo "make lock        requirements.lock from pyproject.toml"
 	@echo "make setup       .venv alone; TORCH_INDEX=https://download.pytorch.org/whl/cpu leaves out CUDA's 5 GB"
 	@echo "make wheel       dist/weaktr-VERSION-py3-none-any.whl"

@@ -1,24 +1,44 @@
-"""`python -m benchmarks`: every step against its reference, here -> docs/benchmarks.md."""
+"""`make bench`: each step against its straightforward version -> docs/benchmarks.md and .json."""
 
 import argparse
 import importlib
 import os
 import platform
-from collections.abc import Sequence
+import sys
+import time
+from itertools import groupby
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.measure import Row
+from benchmarks.cases import Case
+from benchmarks.limits import DTYPES, Rates, measure_rates, scaled
+from benchmarks.results import Results, Row
+from benchmarks.run import run_case
+from benchmarks.table import compare, markdown, print_family
 from weaktr.device import set_threads
 from weaktr.errors import UserError
 from weaktr.files import write_text
 
-STEPS = ("cam_step", "fusion", "export", "crf", "sweep", "metrics")
-PATH = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-COLUMNS = ("step", "setting", "compared with", "seconds", "its seconds", "faster", "memory", "note")
+FAMILIES = (
+    "cam_step",
+    "decoder_step",
+    "loader",
+    "fusion",
+    "affinity",
+    "export",
+    "evaluation",
+    "crf",
+    "sweep",
+    "metrics",
+    "indexing",
+    "startup",
+)
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, RESULTS = DOCS / "benchmarks.md", DOCS / "benchmarks.json"
+MARKER = "<!-- measured -->\n"
+QUICK = 0.15
 
 
 def machine(device: str) -> str:
@@ -32,57 +52,106 @@ def machine(device: str) -> str:
     return f"{cpu}{', ' + ', '.join(extras) if extras else ''}; {gpu}; torch {torch.__version__}"
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """One row of the table."""
-    memory = ""
-    if row.peak_mib is not None and row.reference_peak_mib is not None:
-        memory = f"{row.peak_mib:.0f} of {row.reference_peak_mib:.0f} MiB"
-    return (
-        row.step,
-        row.setting,
-        row.reference,
-        f"{row.seconds:.4g}",
-        f"{row.reference_seconds:.4g}",
-        f"{row.speedup:.2f}x",
-        memory,
-        row.note,
+def describe_rates(rates: Rates) -> tuple[str, ...]:
+    """The measured ceilings, one sentence for each number of threads."""
+    lines = []
+    for threads in sorted(rates.bandwidth, reverse=True):
+        products = ", ".join(
+            f"{scaled(rates.matmul[name, threads])}FLOP/s in {name}" for name in DTYPES
+        )
+        copy = f"{scaled(rates.bandwidth[threads])}B/s"
+        where = f"{threads} thread{'s' if threads > 1 else ''}"
+        lines.append(f"Limits on {where}: products {products}; memory {copy}")
+    return tuple(lines)
+
+
+def all_cases(device: torch.device) -> list[Case]:
+    """Every case, in the order of the page."""
+    modules = [importlib.import_module(f"benchmarks.{name}") for name in FAMILIES]
+    return [case for module in modules for case in module.cases(device)]
+
+
+def chosen_cases(text: str, device: torch.device) -> list[Case]:
+    """Cases whose family or name has the text in it.
+
+    Raises:
+        UserError: If there are none.
+    """
+    cases = all_cases(device)
+    found = [case for case in cases if text.lower() in case.title.lower()]
+    if not found:
+        titles = "; ".join(case.title for case in cases)
+        raise UserError(f"--rows: nothing is called {text!r}; there are: {titles}.")
+    return found
+
+
+def run(arguments: argparse.Namespace, console: Console) -> None:
+    """Measures the chosen cases, prints them as they come, and writes them if they are all."""
+    device = torch.device(arguments.device)
+    set_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+    cases = chosen_cases(arguments.rows, device)
+    share = QUICK if arguments.quick else 1.0
+    minutes = share * sum(case.seconds for case in cases) / 60
+    rates = measure_rates(device)
+    rows: list[Row] = []
+    notes: dict[str, tuple[str, ...]] = {}
+    for line in (machine(arguments.device), *describe_rates(rates)):
+        console.print(line)
+    console.print(f"Up to {minutes:.1f} minutes of timing; warming up comes on top.")
+    missing = False
+    for family, members in groupby(cases, key=lambda case: case.family):
+        for case in members:
+            begun = time.monotonic()
+            try:
+                own, said = run_case(case, device, rates, share=share, traces=arguments.trace)
+            except UserError as error:
+                console.print(f"{case.title}: not measured. {error}")
+                missing = True
+                continue
+            rows += own
+            notes[family] = tuple(dict.fromkeys((*notes.get(family, ()), *said)))
+            console.print(f"{case.title}: {time.monotonic() - begun:.0f} s", style="dim")
+        found = [row for row in rows if row.family == family]
+        print_family(family, found, notes.get(family, ()), console)
+    results = Results(
+        machine=machine(arguments.device),
+        rates=describe_rates(rates),
+        rows=tuple(rows),
+        notes=notes,
     )
-
-
-def markdown(rows: Sequence[Row], device: str) -> str:
-    """The table for docs/benchmarks.md."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
-    return f"Measured on: {machine(device)}.\n\n" + "\n".join(lines) + "\n"
+    if arguments.save is not None:
+        results.save(arguments.save)
+    if arguments.rows or arguments.quick or missing:
+        console.print(f"\n{PAGE.name} stays as it is: it takes a whole run of all rows.")
+        return
+    results.save(RESULTS)
+    head, marker, _ = PAGE.read_text(encoding="utf-8").partition(MARKER)
+    write_text(PAGE, head + marker + markdown(results))
 
 
 def main() -> None:
-    """Runs the benchmarks, prints the table, and writes it below the marker in the document."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=STEPS, default=STEPS)
+    parser.add_argument("--rows", default="", metavar="TEXT", help="only rows with this text")
+    parser.add_argument("--quick", action="store_true", help="few rounds; writes no page")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="also save as JSON here")
+    parser.add_argument(
+        "--trace", type=Path, metavar="FOLDER", help="write a Chrome trace of each step"
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="measure nothing; compare with saved results"
+    )
     arguments = parser.parse_args()
-    set_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
-    console = Console()
-    rows: list[Row] = []
-    missing = len(STEPS) - len(arguments.only)
-    for step in arguments.only:
-        module = importlib.import_module(f"benchmarks.{step}")
-        try:
-            rows += module.run(torch.device(arguments.device), arguments.repeats)
-        except UserError as error:
-            console.print(f"{step}: not measured. {error}")
-            missing += 1
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*cells(row))
-    console.print(table)
-    if missing:
-        console.print(f"{PATH.name} stays as it is: it takes a run of all steps.")
-    else:
-        head, marker, _ = PATH.read_text(encoding="utf-8").partition("<!-- measured -->\n")
-        write_text(PATH, head + marker + markdown(rows, arguments.device))
+    console = Console(highlight=False)
+    try:
+        if arguments.compare is not None:
+            compare(Results.load(arguments.compare), Results.load(RESULTS), console)
+        else:
+            run(arguments, console)
+    except UserError as error:
+        console.print(str(error))
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A training step of the CAM network: against a plain ViT's, and against the published way's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import timm
@@ -8,27 +9,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.measure import Row, Step, median_seconds, peak_mib
+from benchmarks.cases import Case, Line, Race
+from benchmarks.limits import Flops, count_flops
+from benchmarks.measure import Step
 from oracles.attention_stack import stacked_forward
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
 from weaktr.models.cam_network import CAMNetwork
 
 CLASSES = 20
+BACKBONE = "deit_small_patch16_224"
 SETTINGS = {"cpu": ((224, 8), (448, 2)), "cuda": ((224, 64), (448, 16))}
+"""Side and batch; what a step takes grows with the tokens, (side / 16)^2, and their square."""
+PLAIN, PUBLISHED = "plain ViT", "published way, float32"
 
 
-def _step(
-    model: nn.Module, forward: Callable[[Tensor], object], x: Tensor, y: Tensor, precision: str
-) -> None:
-    """Forward and backward; the optimiser's part is the same for all."""
-    model.zero_grad(set_to_none=True)
-    bfloat16 = precision == "bfloat16"
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-        output = forward(x)
-    logits = output if isinstance(output, tuple) else (output,)
-    losses = [F.multilabel_soft_margin_loss(logit.float(), y) for logit in logits]
-    torch.stack(losses).sum().backward()
+def cases(device: torch.device) -> Iterator[Case]:
+    """One for each size; both precisions of ours race in it."""
+    for side, batch in SETTINGS.get(device.type, SETTINGS["cpu"]):
+        yield Case(
+            family="CAM training step",
+            name=f"DeiT-S {side}, batch {batch}",
+            seconds=70 if side < 400 else 95,
+            build=partial(_build, side, batch),
+        )
 
 
 def make_steps(side: int, batch: int, device: torch.device) -> Callable[[str, str], Step]:
@@ -36,14 +40,13 @@ def make_steps(side: int, batch: int, device: torch.device) -> Callable[[str, st
     torch.manual_seed(0)
     x = torch.randn(batch, 3, side, side, device=device)
     y = (torch.rand(batch, CLASSES, device=device) < 0.1).float()
-    name = "deit_small_patch16_224"
-    plain = timm.create_model(name, num_classes=CLASSES, img_size=side).to(device)
-    params = CamParams(backbone=BackboneParams(name=name, weights="none"), drop_path=0.0)
+    plain = timm.create_model(BACKBONE, num_classes=CLASSES, img_size=side).to(device)
+    params = CamParams(backbone=BackboneParams(name=BACKBONE, weights="none"), drop_path=0.0)
     network = CAMNetwork.from_params(params, CLASSES).to(device)
     forwards: dict[str, tuple[nn.Module, Callable[[Tensor], object]]] = {
-        "plain ViT": (plain, plain),
-        "CAM network": (network, network),
-        "published way": (network, partial(stacked_forward, network)),
+        PLAIN: (plain, plain),
+        "ours": (network, network),
+        PUBLISHED: (network, partial(stacked_forward, network)),
     }
 
     def step(name: str, precision: str) -> Step:
@@ -53,44 +56,33 @@ def make_steps(side: int, batch: int, device: torch.device) -> Callable[[str, st
     return step
 
 
-def run(device: torch.device, repeats: int) -> list[Row]:
-    """Measures every setting in float32 and under bfloat16 autocast.
+def _step(
+    model: nn.Module, forward: Callable[[Tensor], object], x: Tensor, y: Tensor, precision: str
+) -> None:
+    """Forward and backward; the optimiser's part is the same for all."""
+    model.zero_grad(set_to_none=True)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        output = forward(x)
+    logits = output if isinstance(output, tuple) else (output,)
+    losses = [F.multilabel_soft_margin_loss(logit.float(), y) for logit in logits]
+    torch.stack(losses).sum().backward()
 
-    Peak memory is what the step allocates beyond a plain ViT's step, of which the fusion's part
-    is the difference.
 
-    Args:
-        device: Where to run; sizes are those of `SETTINGS` for its kind.
-        repeats: Of every step.
-
-    Returns:
-        For each size and precision a row against the plain ViT and one against the published way
-        (always in float32, as it was published).
-    """
-    rows = []
-    for side, batch in SETTINGS.get(device.type, SETTINGS["cpu"]):
-        steps = make_steps(side, batch, device)
-        for precision in ("float32", "bfloat16"):
-            chosen = {
-                "plain ViT": steps("plain ViT", precision),
-                "CAM network": steps("CAM network", precision),
-                "published way": steps("published way", "float32"),
-            }
-            seconds = median_seconds(chosen, device=device, repeats=repeats)
-            peaks = {key: peak_mib(step, device) for key, step in chosen.items()}
-            extra = peaks["CAM network"] - peaks["plain ViT"]
-            published = peak_mib(steps("published way", precision), device) - peaks["plain ViT"]
-            for reference in ("plain ViT", "published way"):
-                rows.append(
-                    Row(
-                        step="CAM training step",
-                        setting=f"DeiT-S {side}, batch {batch}, {precision}",
-                        seconds=seconds["CAM network"],
-                        reference=reference + ", float32" * (reference == "published way"),
-                        reference_seconds=seconds[reference],
-                        peak_mib=peaks["CAM network"],
-                        reference_peak_mib=peaks[reference],
-                        note=f"beyond a plain ViT: {extra:.0f} MiB, published way {published:.0f}",
-                    )
+def _build(side: int, batch: int, device: torch.device, stack: ExitStack) -> Race:
+    step = make_steps(side, batch, device)
+    work = count_flops(step(PLAIN, "float32"))
+    steps: dict[str, Step] = {PUBLISHED: step(PUBLISHED, "float32")}
+    lines = []
+    for precision in ("float32", "bfloat16"):
+        for name in (PLAIN, "ours"):
+            steps[f"{name}, {precision}"] = step(name, precision)
+        for against in (f"{PLAIN}, {precision}", PUBLISHED):
+            lines.append(
+                Line(
+                    setting=f"{side}, batch {batch}, {precision}",
+                    ours=f"ours, {precision}",
+                    against=against,
+                    limit=Flops(work, precision),
                 )
-    return rows
+            )
+    return Race(steps=steps, lines=lines)

@@ -1,31 +1,51 @@
 """Attention fusion alone, forward and backward: streamed, against the stack of all maps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Row, Step, median_seconds, peak_mib
+from benchmarks.cases import Case, Line, Race
+from benchmarks.limits import Flops
+from benchmarks.measure import Step
 from oracles.attention_stack import softmax_maps, stack_fusion
 from weaktr.models.attention_maps import TokenLayout, attention_marginals, fuse_attention
 
 LAYERS, HEADS, HEAD_DIM, CLASSES = 12, 6, 64, 20
 TOKENS, BATCH = 1000, 1
 """Class and patch tokens together; images."""
+STACK = "stack of all maps"
 
 
-def run(device: torch.device, repeats: int) -> list[Row]:
-    """From queries, keys and head weights to the fused maps, or to the gradient of fine logits.
+def cases(device: torch.device) -> Iterator[Case]:
+    """What training needs (`attention_marginals`), and the full maps of label export.
 
-    Args:
-        device: Where to run.
-        repeats: Of every version.
-
-    Returns:
-        A row for what training needs (`attention_marginals`), one for the full maps of label export
-        (`fuse_attention`), which need no gradient, and one for these with it.
+    These (`fuse_attention`) need no gradient; with it they are raced too.
     """
+    for name in ("training", "full maps, no gradient", "full maps, with gradient"):
+        yield Case(
+            family="attention fusion",
+            name=name,
+            seconds=12,
+            build=partial(_build, name),
+        )
+
+
+def _build(name: str, device: torch.device, stack: ExitStack) -> Race:
+    """From queries, keys and head weights to the fused maps, or to the gradient of fine logits."""
+    ours, reference = _versions(device)[name]
+    scores = 2 * BATCH * TOKENS**2 * LAYERS * HEADS * HEAD_DIM  # queries times keys
+    setting = f"{name}, {TOKENS} tokens, batch {BATCH}"
+    return Race(
+        steps={"ours": ours, STACK: reference},
+        lines=[Line(setting=setting, against=STACK, limit=Flops(scores))],
+    )
+
+
+def _versions(device: torch.device) -> dict[str, tuple[Step, Step]]:
+    """Ours and the reference, by name."""
     torch.manual_seed(0)
     shape = (BATCH, HEADS, TOKENS, HEAD_DIM)
     queries = [torch.randn(shape, device=device) for _ in range(LAYERS)]
@@ -54,24 +74,8 @@ def run(device: torch.device, repeats: int) -> list[Row]:
         fine.square().sum().backward()
         weights.grad = None
 
-    versions: dict[str, tuple[Step, Step]] = {
+    return {
         "training": (marginal_step, partial(step, stack)),
         "full maps, no gradient": (torch.no_grad()(stream), torch.no_grad()(stack)),
         "full maps, with gradient": (partial(step, stream), partial(step, stack)),
     }
-    rows = []
-    for name, (ours, reference) in versions.items():
-        steps = {"ours": ours, "stack": reference}
-        seconds = median_seconds(steps, device=device, repeats=repeats)
-        rows.append(
-            Row(
-                step=f"attention fusion, {name}",
-                setting=f"{LAYERS} layers, {HEADS} heads, {TOKENS} tokens, batch {BATCH}, float32",
-                seconds=seconds["ours"],
-                reference="stack of all maps",
-                reference_seconds=seconds["stack"],
-                peak_mib=peak_mib(ours, device),
-                reference_peak_mib=peak_mib(reference, device),
-            )
-        )
-    return rows

@@ -1,72 +1,84 @@
-"""Indexing a folder of small images: seconds and peak memory."""
+"""`prepare` on a folder of small images: listing, decoding, hashing, the manifest out and in."""
 
+import hashlib
 import io
-import resource
 import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
+from benchmarks.cases import Case, Line, Race
+from benchmarks.limits import Part
+from benchmarks.measure import Step
 from weaktr.config.dataset import DatasetParams
 from weaktr.data.checks.check import check_dataset
 from weaktr.data.manifest import Manifest
 
+IMAGES, WIDTH, HEIGHT = 4000, 128, 96
+PLAIN, DECODING = "decode and hash, one by one", "JPEG decoding alone"
 _DIFFERENT = 64
 _TAGS = ("cat", "cow", "dog", "horse", "sheep")
 
 
-@dataclass(frozen=True)
-class IndexingResult:
-    """What one run took.
-
-    Attributes:
-        images: Number of images.
-        seconds: Listing, decoding and hashing all of them, and writing and reading the manifest.
-        cpu_seconds: The same as processor time, summed over processes: what a busy machine does not
-            change.
-        peak_mib: Peak resident memory of this process plus that of every worker process, in MiB
-            (the largest worker's, times their number).
-    """
-
-    images: int
-    seconds: float
-    cpu_seconds: float
-    peak_mib: float
+def cases(device: torch.device) -> Iterator[Case]:
+    """One; it grows with the images as `python -m benchmarks.scale` shows."""
+    yield Case(
+        family="indexing, an image",
+        name=f"{IMAGES} images",
+        seconds=20,
+        build=_build,
+    )
 
 
-def run(
-    images: int = 100_000, *, width: int = 128, height: int = 96, workers: int = 2
-) -> IndexingResult:
-    """Writes a folder data set of noisy JPEG files and measures how long indexing takes.
-
-    Args:
-        images: Number of images.
-        width: Their width in pixels.
-        height: Their height.
-        workers: Processes.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "data"
-        _write_images(root, images, width, height)
-        params = DatasetParams(kind="folder", root=str(root))
-        start, cpu = time.perf_counter(), _cpu_seconds()
-        report = check_dataset(params, workers=workers)
-        report.raise_for_errors()
-        report.manifest.save(Path(folder) / "manifest")
-        assert len(Manifest.load(Path(folder) / "manifest")) == images
-        seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return IndexingResult(images, seconds, cpu, (own + workers * worker) / 1024)
+def _build(device: torch.device, stack: ExitStack) -> Race:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    root = folder / "data"
+    _write_images(root, IMAGES, WIDTH, HEIGHT)
+    workers = torch.get_num_threads()
+    files = sorted(root.rglob("*.jpg"))
+    steps: dict[str, Step] = {
+        "ours": partial(_index, root, folder / "manifest", workers),
+        PLAIN: partial(_one_by_one, files),
+        DECODING: partial(_decode, files, workers),
+    }
+    line = Line(
+        setting=f"{IMAGES} of {WIDTH}x{HEIGHT}, {workers} processes",
+        against=PLAIN,
+        limit=Part(DECODING),
+    )
+    return Race(steps=steps, lines=[line], per=dict.fromkeys(steps, IMAGES), memory=None)
 
 
-def _cpu_seconds() -> float:
-    """Processor time of this process and of those that it has ended."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+def _index(root: Path, target: Path, workers: int) -> None:
+    report = check_dataset(DatasetParams(kind="folder", root=str(root)), workers=workers)
+    report.raise_for_errors()
+    report.manifest.save(target)
+    assert len(Manifest.load(target)) == IMAGES
+
+
+def _one_by_one(files: list[Path]) -> None:
+    for file in files:
+        data = file.read_bytes()
+        hashlib.blake2b(data, digest_size=16).hexdigest()
+        Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def _decode(files: list[Path], workers: int) -> None:
+    """Decodes side by side; Pillow lets other threads run meanwhile."""
+
+    def decode(file: Path) -> None:
+        image = Image.open(file)
+        image.draft("L", (32, 32))
+        image.load()
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(decode, files))
 
 
 def _write_images(root: Path, images: int, width: int, height: int) -> None:
@@ -87,7 +99,3 @@ def _write_images(root: Path, images: int, width: int, height: int) -> None:
         first, second = index % len(_TAGS), index // 7 % len(_TAGS)
         lines.append(f"{file.parent.name}/{file.name},{_TAGS[first]};{_TAGS[second]}\n")
     (root / "tags.csv").write_text("".join(lines), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    print(run())

@@ -1,130 +1,127 @@
-"""Timing and peak memory of alternatives, taken in turns in one process."""
+"""Times of alternatives taken in turns in one process, until their ratio holds still."""
 
-import statistics
+import math
 import time
-import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 Step = Callable[[], object]
 
+STEADY = 0.05
+"""Width of the interval of a median ratio at which it counts as steady, as a share of it."""
+SHORTEST = 0.02
+"""Seconds below which a timing repeats its step: clocks and schedulers are coarse."""
+LONG = 1.0
+"""Seconds of a step that is never repeated, however much slower its first run was."""
+LEAST, MOST = 2, 200
+"""Rounds taken however long they are, and at most."""
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: ours against one reference.
 
-    Attributes:
-        step: What is measured.
-        setting: Sizes and precision.
-        seconds: Ours, median.
-        reference: Name of what it is compared with.
-        reference_seconds: The reference, median.
-        peak_mib: Peak of the memory that our step allocates, in MiB.
-        reference_peak_mib: The reference's.
-        note: What else is to be said.
+class Spread(NamedTuple):
+    """A median and how far the values lie apart."""
+
+    median: float
+    low: float
+    """10 % of the values lie below."""
+    high: float
+    """10 % of the values lie above."""
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of at least one value; between two values it is interpolated."""
+        return cls(quantile(values, 0.5), quantile(values, 0.1), quantile(values, 0.9))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that a share of the values lies below, linear between two of them."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where the true median lies, with a confidence of 95 %.
+
+    Between two order statistics, which assumes nothing about how the values are distributed. Fewer
+    than six values cannot give that confidence: then everything is possible.
     """
-
-    step: str
-    setting: str
-    seconds: float
-    reference: str
-    reference_seconds: float
-    peak_mib: float | None = None
-    reference_peak_mib: float | None = None
-    note: str = ""
-
-    @property
-    def speedup(self) -> float:
-        """How many times faster than the reference."""
-        return self.reference_seconds / self.seconds
+    n = len(values)
+    ordered = sorted(values)
+    outside, k = 0.0, 0  # the probability that fewer than k values lie below the median
+    while outside + math.comb(n, k) / 2**n <= 0.025:
+        outside += math.comb(n, k) / 2**n
+        k += 1
+    return (ordered[k - 1], ordered[n - k]) if k else (-math.inf, math.inf)
 
 
-def _synchronize(device: torch.device) -> None:
+def is_steady(values: Sequence[float]) -> bool:
+    """Whether the median is known well enough."""
+    low, high = median_interval(values)
+    return high - low <= STEADY * quantile(values, 0.5)
+
+
+def ratios(own: Sequence[float], other: Sequence[float]) -> list[float]:
+    """How many times longer the other took, round by round."""
+    return [b / a for a, b in zip(own, other, strict=True)]
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until a GPU is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def median_seconds(
+def time_in_turns(
     steps: Mapping[str, Step],
+    pairs: Sequence[tuple[str, str]],
     *,
     device: torch.device,
-    repeats: int,
-) -> dict[str, float]:
-    """Runs steps in turns, so that what else the machine does hits all alike.
+    seconds: float,
+    warm: Mapping[str, float] = MappingProxyType({}),
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Runs steps in turns (A B A B ...), so that what else the machine does hits all alike.
+
+    It ends when the median ratio of every pair is steady, or the time is up.
 
     Args:
-        steps: By name. Each is run once more beforehand.
-        device: Waited for before the clock is read.
-        repeats: Of every step.
+        steps: By name; each has run at least once, so that allocators and caches are warm.
+        pairs: Names of the two steps whose ratio counts.
+        device: Where they run.
+        seconds: Time after which no further round begins.
+        warm: What each step took at first, roughly: a long one is not tried again.
+        clock: Tells seconds.
+
+    Returns:
+        For each name the seconds of every round.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for repeat in range(repeats + 1):
-        for name, step in steps.items():
-            _synchronize(device)
-            start = time.perf_counter()
+
+    def timed(step: Step, calls: int) -> float:
+        synchronize(device)
+        start = clock()
+        for _ in range(calls):
             step()
-            _synchronize(device)
-            if repeat:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+        synchronize(device)
+        return (clock() - start) / calls
 
-
-class _LiveBytes(TorchDispatchMode):
-    """Counts the bytes of storages that operators make, and their peak (backward included)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.live = 0
-        self.peak = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        before = {
-            leaf.untyped_storage().data_ptr()
-            for leaf in tree_leaves((args, kwargs))
-            if isinstance(leaf, Tensor)
-        }
-        result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                storage = leaf.untyped_storage()
-                if storage.data_ptr() not in before | self.known:
-                    self._add(storage)
-        return result
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        pointer, size = storage.data_ptr(), storage.nbytes()
-        self.known.add(pointer)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-
-        def release() -> None:
-            self.known.discard(pointer)
-            self.live -= size
-
-        weakref.finalize(storage, release)
-
-
-def peak_mib(step: Step, device: torch.device) -> float:
-    """Peak of the memory that a step allocates beyond what is there already, in MiB.
-
-    On a CPU it is the peak of the live operator results, without scratch inside an operator.
-    """
-    if device.type == "cuda":
-        _synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        step()
-        _synchronize(device)
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    with _LiveBytes() as counter:
-        step()
-    return counter.peak / 2**20
+    begun = clock()
+    calls = {
+        name: 1 if warm.get(name, 0.0) > LONG else math.ceil(SHORTEST / max(timed(step, 1), 1e-7))
+        for name, step in steps.items()
+    }
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for done in range(1, MOST + 1):
+        for name, step in steps.items():
+            taken[name].append(timed(step, calls[name]))
+        if done >= LEAST and clock() - begun >= seconds:
+            break
+        if pairs and all(is_steady(ratios(taken[a], taken[b])) for a, b in pairs):
+            break
+        if not pairs and all(is_steady(values) for values in taken.values()):
+            break
+    return taken

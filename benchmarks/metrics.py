@@ -1,27 +1,35 @@
 """Streaming mIoU against a loop over classes."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Row, median_seconds, peak_mib
+from benchmarks.cases import Case, Line, Race
+from benchmarks.limits import Bytes
 from oracles.class_loop import class_loop_counts
 from weaktr.metrics.confusion import ConfusionMatrix
 
 IMAGES, HEIGHT, WIDTH = 8, 375, 500
 LABELS = (21, 81)
+LOOP = "loop over classes (numpy)"
 
 
-def run(device: torch.device, repeats: int) -> list[Row]:
-    """Counts eight images of 500 x 375, with 21 and with 81 labels.
+def cases(device: torch.device) -> Iterator[Case]:
+    """With 21 and with 81 labels: growth with the classes."""
+    for labels in LABELS:
+        yield Case(
+            family="streaming mIoU, an image",
+            name=f"{labels} labels",
+            seconds=5,
+            build=partial(_build, labels),
+        )
 
-    Args:
-        device: Where the masks are; the loop brings them to the CPU, as the published code does.
-        repeats: Of either version.
-    """
-    return [_row(labels, device, repeats) for labels in LABELS]
 
-
-def _row(labels: int, device: torch.device, repeats: int) -> Row:
+def _build(labels: int, device: torch.device, stack: ExitStack) -> Race:
+    """Masks are on the device; the loop brings them to the CPU, as the published code does."""
     pairs = [_masks(labels, seed, device) for seed in range(IMAGES)]
 
     def loop() -> None:
@@ -34,16 +42,13 @@ def _row(labels: int, device: torch.device, repeats: int) -> Row:
             confusion.update(prediction, target)
         confusion.matrix()
 
-    steps = {"ours": streaming, "loop": loop}
-    seconds = median_seconds(steps, device=device, repeats=repeats)
-    return Row(
-        step="streaming mIoU",
-        setting=f"{labels} labels, {IMAGES} images of {WIDTH}x{HEIGHT}",
-        seconds=seconds["ours"],
-        reference="loop over classes (numpy)",
-        reference_seconds=seconds["loop"],
-        peak_mib=peak_mib(streaming, device),
+    line = Line(
+        setting=f"{labels} labels, {WIDTH}x{HEIGHT}",
+        against=LOOP,
+        limit=Bytes(2 * IMAGES * HEIGHT * WIDTH),
     )
+    steps = {"ours": streaming, LOOP: loop}
+    return Race(steps=steps, lines=[line], per=dict.fromkeys(steps, IMAGES))
 
 
 def _masks(labels: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:

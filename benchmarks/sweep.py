@@ -1,25 +1,35 @@
 """Background sweep from a histogram, against a label map for each of 60 thresholds."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.measure import Row, median_seconds, peak_mib
+from benchmarks.cases import Case, Line, Race
+from benchmarks.limits import Bytes
 from oracles import labels as oracle
 from weaktr.pseudo_labels.background_sweep import DEFAULT_THRESHOLDS, BackgroundSweep
 
 HEIGHT, WIDTH, IMAGES = 375, 500, 2
 CLASSES, PRESENT = 20, (2, 9, 14)
+LOOP = "softmax, argmax, counts for each"
 
 
-def run(device: torch.device, repeats: int) -> list[Row]:
-    """Sweeps over two images of 500 x 375 with three present classes of 20.
+def cases(device: torch.device) -> Iterator[Case]:
+    """One: two images with three present classes of 20."""
+    yield Case(
+        family="background sweep, an image",
+        name=f"{len(DEFAULT_THRESHOLDS)} thresholds",
+        seconds=30,
+        build=_build,
+    )
 
-    Args:
-        device: Where the CAMs are; the reference has them on the CPU.
-        repeats: Of either version.
-    """
+
+def _build(device: torch.device, stack: ExitStack) -> Race:
+    """CAMs are on the device; the reference has them on the CPU."""
     images = [_image(seed) for seed in range(IMAGES)]
     moved = [(cams.to(device), truth.to(device)) for cams, truth in images]
 
@@ -33,21 +43,24 @@ def run(device: torch.device, repeats: int) -> list[Row]:
         given = [(cams, PRESENT, truth) for cams, truth in images]
         return oracle.sweep(given, CLASSES, DEFAULT_THRESHOLDS)
 
-    steps = {"ours": histogram, "loop": one_by_one}
-    seconds = median_seconds(steps, device=device, repeats=repeats)
-    different = int(np.abs(histogram() - one_by_one()).sum()) // 2
-    decisions = len(DEFAULT_THRESHOLDS) * IMAGES * HEIGHT * WIDTH
-    return [
-        Row(
-            step="background sweep",
-            setting=f"{len(DEFAULT_THRESHOLDS)} thresholds, {IMAGES} images of {WIDTH}x{HEIGHT}",
-            seconds=seconds["ours"],
-            reference="softmax, argmax and counts for each",
-            reference_seconds=seconds["loop"],
-            peak_mib=peak_mib(histogram, device),
-            note=f"{different} of {decisions} decisions differ, by the softmax's rounding",
-        )
-    ]
+    def notes() -> list[str]:
+        different = int(np.abs(histogram() - one_by_one()).sum()) // 2
+        decisions = len(DEFAULT_THRESHOLDS) * IMAGES * HEIGHT * WIDTH
+        return [f"{different} of {decisions} decisions differ, by the softmax's rounding."]
+
+    once = IMAGES * HEIGHT * WIDTH * (4 * len(PRESENT) + 1)  # CAMs and true masks
+    return Race(
+        steps={"ours": histogram, LOOP: one_by_one},
+        lines=[
+            Line(
+                setting=f"{len(DEFAULT_THRESHOLDS)} thresholds, {WIDTH}x{HEIGHT}",
+                against=LOOP,
+                limit=Bytes(once),
+            )
+        ],
+        per=dict.fromkeys(("ours", LOOP), IMAGES),
+        notes=notes,
+    )
 
 
 def _image(seed: int) -> tuple[Tensor, Tensor]:

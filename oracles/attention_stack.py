@@ -45,6 +45,24 @@ def stack_fusion(
     return mean()[:, :classes, prefix:], mean()[:, prefix:, prefix:]
 
 
+def explicit_affinity(
+    weights: Tensor, queries: Sequence[Tensor], keys: Sequence[Tensor], prefix: int
+) -> Tensor:
+    """The affinity `[B, P, P]`, from whole maps of one layer at a time.
+
+    Args:
+        weights: `[B, L, H]`.
+        queries: L tensors `[B, H, N, d]`.
+        keys: The same.
+        prefix: Class and register tokens together.
+    """
+    total = torch.zeros(())
+    for weight, query, key in zip(weights.unbind(1), queries, keys, strict=True):
+        maps = softmax_maps(query, key)[..., prefix:, prefix:]
+        total = total.to(maps) + torch.einsum("bh,bhij->bij", weight, maps)
+    return total / weights[0].numel()
+
+
 def _block(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens, maps and attention output of a block, with explicit attention."""
     B, N, _ = x.shape
