@@ -21,6 +21,7 @@ from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
 from weaktr.config.crf import CrfParams
 from weaktr.config.labels import LabelParams
+from weaktr.config.values import Precision
 from weaktr.data.manifest import Manifest
 from weaktr.journal import ImageJournal
 from weaktr.models.cam_network import CAMNetwork
@@ -29,6 +30,7 @@ from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
 
 HEIGHT, WIDTH, IMAGES = 375, 500, 2
 PARAMS = LabelParams(crf=CrfParams(backend="none"))
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 PUBLISHED = "one input at a time, all maps"
 
 
@@ -54,12 +56,19 @@ def _build(device: torch.device, stack: ExitStack) -> Race:
     work = IMAGES * _network_flops(model, images[0])
     sizes: dict[str, int] = {}
 
-    def ours() -> None:
+    def ours(precision: Precision) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as new:  # what is done is not made again
             cams = ImageJournal(Path(new) / "cams", ".safetensors")
             labels = ImageJournal(Path(new) / "labels", ".png")
-            threads = torch.get_num_threads()
-            export_labels(model, manifest, {}, PARAMS, cams=cams, labels=labels, threads=threads)
+            export_labels(
+                model,
+                manifest,
+                {},
+                PARAMS.model_copy(update={"precision": precision}),
+                cams=cams,
+                labels=labels,
+                threads=torch.get_num_threads(),
+            )
             sizes["ours"] = cams.path(manifest.records[0].id).stat().st_size
 
     def cams_alone() -> None:
@@ -69,23 +78,20 @@ def _build(device: torch.device, stack: ExitStack) -> Race:
         small, large = sizes["ours"], (folder / "000.npy").stat().st_size
         return [f"Stored per image: {small} bytes, as published {large} (1/{large / small:.0f})."]
 
-    setting = f"{WIDTH}x{HEIGHT}, {len(PARAMS.scales)} scales, flips, float32"
+    setting = f"{WIDTH}x{HEIGHT}, {len(PARAMS.scales)} scales, flips"
+    alone = f"{setting}, float32, CAMs alone"
     steps: dict[str, Step] = {
-        "ours": ours,
-        "CAMs alone": cams_alone,
         PUBLISHED: partial(_published, model, manifest, present, folder),
+        alone: cams_alone,
     }
+    lines = [Line(setting=alone, ours=alone, against=PUBLISHED, limit=Flops(work))]
+    for precision in PRECISIONS:
+        name = f"{setting}, {precision}, disk to disk"
+        steps[name] = partial(ours, precision)
+        lines.append(Line(setting=name, ours=name, against=PUBLISHED, limit=Flops(work, precision)))
     return Race(
         steps=steps,
-        lines=[
-            Line(setting=f"{setting}, disk to disk", against=PUBLISHED, limit=Flops(work)),
-            Line(
-                setting=f"{setting}, CAMs alone",
-                ours="CAMs alone",
-                against=PUBLISHED,
-                limit=Flops(work),
-            ),
-        ],
+        lines=lines,
         per=dict.fromkeys(steps, IMAGES),
         memory="process",
         notes=stored,
