@@ -2,12 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 from stages.common.corrected_facts import corrected_facts
 from stages.common.paths import PREDICTIONS, PSEUDO_LABELS
@@ -47,8 +44,6 @@ class PanelMaker:
     params: LabelParams
     background_score: float = math.nan
     model: CAMNetwork | None = None
-    head_weights: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    """Of each image that went through the CAM network, `[L, H]`."""
 
     def evaluated(self, rows: Sequence[PredictionRow], split: str) -> Panels:
         """Images of the evaluated split: what was found, and what the labels would be."""
@@ -133,9 +128,7 @@ class PanelMaker:
         if self.model is None or not record.tags:
             return None
         present = _indices(self.manifest, record)
-        maps = example_maps(self.model, image, present, self.params, self.background_score)
-        self.head_weights.append(maps.head_weights)
-        return maps
+        return example_maps(self.model, image, present, self.params, self.background_score)
 
 
 def _indices(manifest: Manifest, record: Record) -> list[int]:

@@ -25,6 +25,8 @@ from weaktr.data.manifest import Manifest, load_masks
 from weaktr.experiments.naming import Origin, flat_params, recipe_params, short
 from weaktr.experiments.recipes import list_recipes
 from weaktr.files import digest_files, digest_value, read_json
+from weaktr.heads.atlas import choose_images, make_atlas
+from weaktr.heads.words import chance
 from weaktr.metrics.image_table import (
     LabelRow,
     PredictionRow,
@@ -34,7 +36,10 @@ from weaktr.metrics.image_table import (
 from weaktr.metrics.scores import Counts, scores
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.saving import load_model
-from weaktr.report.content import ParamRow, Report
+from weaktr.report.content import Heads, ParamRow, Report
+
+HEAD_IMAGES = 24
+"""Training images on which attention heads are looked at."""
 
 Curves = tuple[list[int], dict[str, list[float]]]
 
@@ -84,7 +89,7 @@ def gather(params: Params, device: str) -> Report:
         tags=tags,
         tag_split=tag_split,
         curves={title: _curves(stage) for stage, title in trainers.items()},
-        head_weights=np.mean(maker.head_weights, axis=0) if maker.head_weights else None,
+        heads=_heads(maker.model, manifest) if maker.model is not None else None,
         recipe=made_from.recipe,
         from_recipe=made_from.is_known,
         params=_differences(params, made_from),
@@ -127,6 +132,25 @@ def _tiles(
         mean = sum(row.background for row in predictions) / len(predictions)
         tiles.append((f"{mean:.0f} %", f"of the masks of {split} is background"))
     return tiles
+
+
+def _heads(model: CAMNetwork, manifest: Manifest) -> Heads | None:
+    """What attention heads do on some training images; none of their masks is looked at."""
+    images = choose_images(manifest.of_split("train"), HEAD_IMAGES)
+    if not images:
+        return None
+    atlas = make_atlas(model, images, manifest.classes)
+    orders = atlas.correlations()
+    return Heads(
+        images=len(images),
+        weight=atlas.weight,
+        spread=atlas.weight_spread,
+        class_row=atlas.class_row,
+        affinity=atlas.affinity,
+        class_row_order=orders["weight, class row"],
+        affinity_order=orders["weight, affinity"],
+        chance=chance(atlas.weight.size),
+    )
 
 
 def _shares(

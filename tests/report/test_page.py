@@ -1,3 +1,4 @@
+import math
 import re
 import time
 from dataclasses import replace
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.report.sample import CLASSES, full_report
+from tests.report.sample import CLASSES, full_report, heads
 from weaktr.report.charts import BOTTOM, HEIGHT, line_chart
 from weaktr.report.content import ParamRow, Report, Step
 from weaktr.report.machine import machine_facts
@@ -73,8 +74,20 @@ def test_many_images_and_classes_are_quick_and_small() -> None:
 
 
 def test_weights_that_do_not_differ_are_said_to_average() -> None:
-    text = page(replace(full_report(), head_weights=np.ones((2, 2))))
+    text = page(replace(full_report(), heads=heads(np.ones((2, 2)))))
     assert "plain averaging would" in text
+    assert "plain averaging would" not in page(full_report())
+
+
+def test_weights_are_held_against_the_worth_of_their_heads() -> None:
+    text = page(full_report())
+    assert "is +0.72 for class rows and -0.31 for the affinity, more than chance" in text
+    assert "Lift of the affinity (%)" in text
+    known = heads(np.ones((2, 2)))
+    no_order = replace(known, class_row_order=math.nan, class_row=np.full((2, 2), math.nan))
+    text = page(replace(full_report(), heads=no_order))
+    assert "rank correlation" not in text
+    assert "Lift of" not in text
 
 
 def test_gains_are_those_of_the_numbers_beside_them() -> None:

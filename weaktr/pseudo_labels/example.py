@@ -13,7 +13,7 @@ from weaktr.models.cam_kinds import COARSE, FINE, FUSED
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.precision import choose_precision
 from weaktr.pseudo_labels.image_label import pseudo_label
-from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams, scaled_input
+from weaktr.pseudo_labels.multi_scale_cam import multi_scale_cams
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,13 +26,11 @@ class ExampleMaps:
         coarse: CAMs of the tags `[K, H, W]` in [0, 1], before attention.
         seed: The CAMs that labels are made of, likewise.
         label: Pseudo-label `[H, W]`.
-        head_weights: The fusion's weight of every layer's heads `[L, H]`.
     """
 
     coarse: Floats
     seed: Floats
     label: Pixels
-    head_weights: Floats
 
 
 @torch.inference_mode()
@@ -68,11 +66,8 @@ def example_maps(
     label = pseudo_label(
         full, seed.classes, image, background_score=background_score, crf=params.crf
     )
-    weights = model.maps(scaled_input(model, image, 1.0)[None].to(device)).head_weights[0].float()
-    layers = len(model.backbone.blocks)
     return ExampleMaps(
         coarse=coarse.full().numpy(),
         seed=full.numpy(),
         label=label,
-        head_weights=weights.view(-1, layers).mT.cpu().numpy(),
     )

@@ -85,6 +85,31 @@ class ParamRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Heads:
+    """Attention heads over some training images; each array is `[layers, heads]`.
+
+    Attributes:
+        images: How many.
+        weight: The fusion's weight, mean.
+        spread: Of the weight over images, from the 10th to the 90th percentile.
+        class_row, affinity: Lift: share of attention on the object beyond chance, -1 to 1; NaN
+            where no coarse CAM shows an object.
+        class_row_order, affinity_order: Rank correlation of weight and lift; NaN where there is no
+            order.
+        chance: What rank correlation 19 of 20 meaningless weights stay under.
+    """
+
+    images: int
+    weight: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+    class_row: npt.NDArray[np.float64]
+    affinity: npt.NDArray[np.float64]
+    class_row_order: float
+    affinity_order: float
+    chance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """All that a report tells; what a run does not have stays empty.
 
@@ -104,7 +129,7 @@ class Report:
         tags: How well the CAM network knows each tag.
         tag_split: Split that tags were scored on.
         curves: Training curves by trainer: epochs, and values by name.
-        head_weights: Mean weight of the fusion over some images, `[layers, heads]`.
+        heads: What the attention heads do, and whether their weights know it.
         recipe: The recipe that the params come from, or a name of their own.
         from_recipe: Whether they come from one.
         params: Where they differ from it.
@@ -129,7 +154,7 @@ class Report:
     curves: Mapping[str, tuple[Sequence[int], Mapping[str, Sequence[float]]]] = field(
         default_factory=dict
     )
-    head_weights: npt.NDArray[np.float64] | None = None
+    heads: Heads | None = None
     recipe: str = ""
     from_recipe: bool = True
     params: Sequence[ParamRow] = ()
