@@ -36,14 +36,16 @@ def test_cost_follows_epochs_rounds_and_precision() -> None:
     changed = params.model_copy(
         update={
             "cam": params.cam.model_copy(update={"epochs": 24, "precision": "bfloat16"}),
+            "labels": params.labels.model_copy(update={"precision": "tf32"}),
             "decoder": params.decoder.model_copy(update={"rounds": 2}),
         }
     )
-    _, (more_cam, same, two_rounds, last) = recipe_cost(changed)
+    _, (more_cam, other_cams, two_rounds, last) = recipe_cost(changed)
     assert more_cam.flops == 3 * cam.flops
     assert more_cam.hours == pytest.approx(3 * cam.hours * RATES["float32"] / RATES["bfloat16"])
     assert two_rounds.flops == 2 * segmenter.flops
-    assert (same, last) == (cams, evaluation)
+    assert (other_cams.flops, other_cams.precision) == (cams.flops, "tf32")
+    assert last == evaluation
 
 
 def test_a_published_recipe_costs_what_the_docs_say() -> None:

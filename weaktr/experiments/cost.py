@@ -123,13 +123,13 @@ def recipe_cost(params: Params) -> tuple[DataSize, list[StepCost]]:
         ),
         StepCost(
             f"CAMs, {_scales(labels.scales, labels.flip)}",
-            "float32",
+            labels.precision,
             cams * (1 + labels.flip) * data.train,
         ),
         StepCost(f"segmenter, {epochs} epochs", decoder.precision, step * data.train * epochs),
         StepCost(
             f"evaluation, {_scales(evaluation.scales, evaluation.flip)}, {windows} windows",
-            "float32",
+            evaluation.precision,
             window * windows * data.evaluated,
         ),
     ]
