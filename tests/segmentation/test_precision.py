@@ -8,6 +8,7 @@ from tests.segmentation.whole_images import probabilities
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.decoder import DecoderParams
 from weaktr.config.evaluation import EvaluationParams
+from weaktr.errors import UserError
 from weaktr.models.segmenter import Segmenter
 from weaktr.segmentation.segment import segment
 from weaktr.segmentation.sliding_window import InferenceSettings
@@ -46,3 +47,13 @@ def test_params_choose_the_precision_and_nothing_of_it_stays(model: Segmenter) -
     hook.remove()
     assert dtypes == [torch.bfloat16, torch.float32]
     assert not torch.is_autocast_enabled("cpu")
+
+
+def test_an_output_that_is_not_finite_is_refused_in_a_sentence(
+    model: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = model.masks
+    monkeypatch.setattr(model, "masks", lambda x: masks(x) * torch.inf)
+    params = EvaluationParams(window=64, stride=64).model_copy(update={"precision": "float16"})
+    with pytest.raises(UserError, match="not finite in float16; use the precision float32"):
+        segment(model, [np.zeros((64, 64, 3), np.uint8)], params)

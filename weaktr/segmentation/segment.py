@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weaktr.config.evaluation import EvaluationParams
 from weaktr.crf.dense_crf import dense_crf
+from weaktr.errors import UserError
 from weaktr.labels import Pixels
 from weaktr.models.segmenter import Segmenter
 from weaktr.segmentation.look import Seen, look
@@ -79,6 +80,9 @@ def decide(
         params: Scales, flip and CRF.
         allowed: Classes that it may contain, 0-based, besides background; `None`: all.
         stepwise: Whether to tell the labels after each step, too.
+
+    Raises:
+        UserError: If the network put out numbers that are not finite, as float16 may.
     """
     image, passes = seen
     size = seen.size
@@ -93,6 +97,11 @@ def decide(
         result = _refined(image, probabilities, params, None if mask is None else mask[0])
         averaged = _enlarged(probabilities.argmax(dim=0), size)
         steps[CRF] = result.labels
+    if not np.isfinite(result.confidence).all():
+        raise UserError(
+            f"the network's output is not finite in {params.precision}; use the precision float32, "
+            "or bfloat16 on a GPU that has it."
+        )
     if params.flip or len(params.scales) > 1:
         steps[MULTI_SCALE] = averaged
     if not stepwise:
