@@ -55,6 +55,7 @@ def run(context: Context) -> Result | None:
             stop=context.stop,
             say=context.say,
             score=selection_score(params, manifest, PREPARED),
+            on_resume=context.log_earlier,
             on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
             name_of=lambda index: training.records[index].id,
         )

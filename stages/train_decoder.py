@@ -65,7 +65,9 @@ def run(context: Context) -> Result | None:
         maps, checkpoint = load_label_maps(labels) | by_hand, checkpoint_of(context, labels)
         finished = checkpoint.folder / checkpoint.stem
         with alone_with_work(context.checkpoints, checkpoint.stem, context.say):
-            if not from_first(finished.is_dir()):
+            if from_first(finished.is_dir()):
+                context.log_earlier(read_curves(finished / CURVES))
+            else:
                 model, curves = train_round(
                     context, training, maps, orientations, checkpoint, len(history)
                 )
@@ -168,6 +170,7 @@ def train_round(
         checkpoint=checkpoint,
         stop=context.stop,
         say=context.say,
+        on_resume=lambda before: context.log_earlier([counted_on(values) for values in before]),
         on_epoch=lambda epoch, values: context.log_epoch(counted_on(values), all_epochs),
         name_of=lambda index: training.records[index].id,
     )

@@ -7,9 +7,10 @@ code reruns nothing.
 import importlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -29,6 +30,9 @@ from weaktr.errors import UserError
 from weaktr.experiments.store import project_root, reason_of
 from weaktr.files import digest_value, read_json
 from weaktr.stopping import Stop, Stopped
+
+if TYPE_CHECKING:
+    from weaktr.experiments.tracking import Run
 
 CODE = Path("code.json")
 LAST = "evaluate"
@@ -175,7 +179,7 @@ def _tracked(stage: Stage, params: Params, device: str, stop: Stop) -> Result | 
         f"{params.runtime.experiment}-stages", stage.name, tags, system_metrics=True
     ) as record:
         record.log_params({section: plain[section] for section in stage.sections})
-        context = _context(stage, params, device, stop, log=record.log_metrics)
+        context = _context(stage, params, device, stop, record)
         result = stage.run(context)
         record.log_artifacts(context.reports, *context.artifacts)
         record.set_tags(stage_tags(stage, params))
@@ -200,16 +204,22 @@ def _only_warning() -> Iterator[None]:
         )
 
 
-def _context(stage: Stage, params: Params, device: str, stop: Stop, log: object = None) -> Context:
+def _context(
+    stage: Stage, params: Params, device: str, stop: Stop, record: "Run | None" = None
+) -> Context:
     """What the stage is given; every epoch is said on the terminal, tracked or not."""
     plain = params.model_dump(mode="json")
     lines = EpochLines(stage.name)
     reports = REPORTS / stage.name
 
     def log_epoch(values: Mapping[str, float], epochs: int) -> None:
-        if callable(log):
-            log(values, int(values["epoch"]))
+        if record is not None:
+            record.log_metrics(values, int(values["epoch"]))
         lines.say(values, epochs)
+
+    def log_earlier(history: Sequence[Mapping[str, float]]) -> None:
+        if record is not None:
+            record.log_curves([(int(values["epoch"]), values) for values in history])
 
     return Context(
         params=params,
@@ -222,6 +232,7 @@ def _context(stage: Stage, params: Params, device: str, stop: Stop, log: object 
             }
         ),
         log_epoch=log_epoch,
+        log_earlier=log_earlier,
         checkpoints=project_root() / CHECKPOINTS,
         stop=stop,
         say=typer.echo,

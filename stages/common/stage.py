@@ -17,6 +17,10 @@ def _nowhere(values: Mapping[str, float], epochs: int) -> None:
     """Where the curves of a stage go that runs untracked."""
 
 
+def _not_at_all(history: Sequence[Mapping[str, float]]) -> None:
+    """Where the curves of earlier runs go."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """Handed to a stage's `run`.
@@ -27,6 +31,7 @@ class Context:
         reports: Folder for this stage's metrics, curves and pictures.
         fingerprint: Digest of the params and the code that the outputs depend on.
         log_epoch: A trainer tells it the curves of each epoch, and how many epochs there will be.
+        log_earlier: A trainer that goes on tells it the curves of the epochs before, once.
         checkpoints: Folder of what killed trainings go on from.
         stop: Asks a trainer to save, or to save and leave.
         say: Is told what a person should know while the stage runs.
@@ -38,6 +43,7 @@ class Context:
     reports: Path
     fingerprint: str = ""
     log_epoch: Callable[[Mapping[str, float], int], None] = _nowhere
+    log_earlier: Callable[[Sequence[Mapping[str, float]]], None] = _not_at_all
     checkpoints: Path = CHECKPOINTS
     stop: Stop = field(default_factory=Stop)
     say: Callable[[str], None] = print

@@ -47,6 +47,19 @@ def test_small_floats_survive_a_rewrite_by_dvc() -> None:
         ({"decoder": {"crop_size": 64}}, "decoder: region (120) must not exceed crop_size (64)."),
         ({"evaluation": {"stride": 500}}, "evaluation: stride (500) must not exceed window (480)"),
         ({"dataset": {"classes": ["a", "a"]}}, "dataset: classes must not name a class twice."),
+        (
+            {"runtime": {"devices": 0}},
+            "runtime.devices: input should be 'auto' or input should be greater than or equal to 1."
+            " Got: 0.",
+        ),
+        (
+            {"labels": {"background_score": 2}},
+            "labels.background_score: input should be less than 1 or input should be 'sweep'.",
+        ),
+        (
+            {"dataset": {"classes": ["a", 3, "b", 4]}},
+            "dataset.classes.1: input should be a valid string. Got: 3. (1 more wrong)",
+        ),
         ({"seed": -1}, "seed: input should be greater than or equal to 0. Got: -1."),
         ({"cam": 3}, "cam: input should be a valid dictionary"),
         ([], "params.yaml must be a mapping of sections. Got: list"),

@@ -66,8 +66,13 @@ def test_a_signal_saves_says_so_and_leaves_and_the_next_run_goes_on(
     (experiment,) = client(begun).search_experiments(filter_string="name = 'weaktr-stages'")
     (run,) = client(begun).search_runs([experiment.experiment_id])
     assert run.info.status == "KILLED"
-    ended, output = start_stage(begun, "train_cam", "--no-track").end()
+    ended, output = start_stage(begun, "train_cam").end()
     assert ended == 0
+    finished, _ = client(begun).search_runs(
+        [experiment.experiment_id], order_by=["attributes.start_time DESC"]
+    )
+    curve = client(begun).get_metric_history(finished.info.run_id, "loss")
+    assert sorted(metric.step for metric in curve) == list(range(1, EPOCHS + 1))
     assert f"train_cam goes on after {reached}" in output
     assert made_in(begun, monkeypatch) == made_in(whole, monkeypatch)
 

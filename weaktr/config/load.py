@@ -12,22 +12,34 @@ from weaktr.config.plain_yaml import read_yaml
 from weaktr.errors import UserError
 
 
-def _key_path(location: tuple[int | str, ...]) -> str:
-    """`cam.lr` from pydantic's location, without the names it gives to members of a union."""
-    return ".".join(str(part) for part in location if "[" not in str(part))
+def _key_path(location: tuple[int | str, ...], values: Any) -> str:
+    """`cam.lr` from pydantic's location, without the names it gives to members of a union.
+
+    These stand where the value has no more parts.
+    """
+    path = []
+    for part in location:
+        if not isinstance(values, dict | list):
+            break
+        path.append(str(part))
+        if isinstance(values, dict):
+            values = values.get(part)
+        elif isinstance(part, int):
+            values = values[part]
+    return ".".join(path)
 
 
-def _describe(error: ValidationError, source: str) -> str:
+def _describe(error: ValidationError, values: Any, source: str) -> str:
     """One sentence for the first problem found, with a count of the others."""
     reasons: dict[str, list[str]] = {}
     for problem in error.errors():
-        path = _key_path(problem["loc"])
+        path = _key_path(problem["loc"], values)
         reason = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             reason = f"no such key.{did_you_mean(path)}"
         reasons.setdefault(path, []).append(reason[0].lower() + reason[1:])
     first = error.errors()[0]
-    path = _key_path(first["loc"])
+    path = _key_path(first["loc"], values)
     given = first.get("input")
     value = "" if isinstance(given, dict | BaseModel) else f" Got: {given!r}."
     others = f" ({len(reasons) - 1} more wrong)" if len(reasons) > 1 else ""
@@ -51,7 +63,7 @@ def parse_params(values: Any, source: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise UserError(_describe(error, source)) from None
+        raise UserError(_describe(error, values, source)) from None
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

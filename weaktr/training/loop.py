@@ -49,6 +49,7 @@ def train(
     stop: Stop | None = None,
     score: Callable[[nn.Module], float] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, values: None,
+    on_resume: Callable[[list[dict[str, float]]], None] = lambda history: None,
     name_of: Callable[[int], str] = str,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[dict[str, float]]:
@@ -75,6 +76,7 @@ def train(
         stop: Asks from outside to save, or to save and leave.
         score: Called after each epoch with the model in evaluation mode; the highest wins.
         on_epoch: Called with the epoch's number, from 1, and its curves.
+        on_resume: Called with the curves of the epochs that earlier runs have completed, if any.
         name_of: From the index of a sample to its name, for messages.
         say: Is told, once, if training waits long for its batches.
 
@@ -106,6 +108,8 @@ def train(
     progress.sums = {name: value.to(device) for name, value in progress.sums.items()}
     if checkpoint is not None and (progress.epoch or progress.step):
         checkpoint.say(f"{checkpoint.name} goes on after {_reached(progress, steps, settings)}")
+    if progress.history:
+        on_resume(progress.history)
     began = progress.epoch
     forward = torch.compile(model) if settings.compile else model
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
