@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 Item = TypeVar("Item")
-PATIENCE = timedelta(hours=2)
+PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, whose images may be larger or whose disk slower."""
 
 

@@ -27,8 +27,9 @@ from weaktr.distributed import (
 from weaktr.errors import UserError
 from weaktr.stopping import Stop
 
-SAVING = 300
-"""Seconds that processes have to end their step and save when a stop is asked for."""
+LAST = 10
+"""Seconds that processes have to save when a stop is asked for again; torch's launcher gives them
+30 the first time, as schedulers do."""
 GRACE = 20
 """Seconds that a process which has nothing to say waits to be ended by its launcher."""
 
@@ -54,7 +55,6 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable(logging.ERROR)  # the launcher's own account of what the processes say
-    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SAVING))
     with tempfile.TemporaryDirectory() as logs, _saving_passed_on():
         config = LaunchConfig(
             min_nodes=1,
@@ -70,6 +70,9 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         try:
             elastic_launch(config, sys.executable)("-m", "stages", *arguments)
         except SignalException as stopped:
+            _, hung = psutil.wait_procs(psutil.Process().children(), timeout=LAST)
+            for process in hung:
+                process.kill()
             sys.exit(128 + stopped.sigval)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()

@@ -1,6 +1,7 @@
 """Stages in two processes on a CPU, as `python -m stages` starts them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -147,6 +148,24 @@ def test_a_stop_that_reaches_every_process_saves(workspace: Path) -> None:
     assert "train_cam stopped after epoch" in out
     assert err.count("train_cam was stopped by SIGTERM") == 1, err
     assert {path.name for path in Path("checkpoints").glob("train_cam-*.pt")} != before
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(1, 45), (2, 25)])
+def test_ctrl_c_ends_a_job_of_which_a_process_hangs(
+    workspace: Path, times: int, seconds: float
+) -> None:
+    job = long_training(workspace)
+    children = psutil.Process(job.pid).children()
+    children[-1].suspend()
+    asked = time.monotonic()
+    job.send_signal(signal.SIGINT)
+    if times == 2:
+        time.sleep(4)
+        job.send_signal(signal.SIGINT)
+    code, _, _ = finish(job)
+    assert code == 130
+    assert time.monotonic() - asked < seconds
+    assert not any(process.is_running() for process in children)
 
 
 def test_no_process_outlives_its_launcher(workspace: Path) -> None:
