@@ -10,13 +10,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import psutil
 
-from stages.common.signals import SAVE, stopped_with
+from stages.common.signals import handled, stopped_with
 from weaktr.distributed import (
     LostProcessError,
     fails_first,
@@ -25,11 +25,8 @@ from weaktr.distributed import (
     world_size,
 )
 from weaktr.errors import UserError
-from weaktr.stopping import Stop
+from weaktr.stopping import APART, Stop
 
-LAST = 10
-"""Seconds that processes have to save when a stop is asked for again; torch's launcher gives them
-30 the first time, as schedulers do."""
 GRACE = 20
 """Seconds that a process which has nothing to say waits to be ended by its launcher."""
 
@@ -54,8 +51,12 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    def to_stop(number: signal.Signals) -> Exception:
+        return SignalException(f"stopped by {number.name}", number)
+
     logging.disable(logging.ERROR)  # the launcher's own account of what the processes say
-    with tempfile.TemporaryDirectory() as logs, _saving_passed_on():
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ""  # they are handled here
+    with tempfile.TemporaryDirectory() as logs, _signals_passed_on(to_stop):
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -70,9 +71,6 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         try:
             elastic_launch(config, sys.executable)("-m", "stages", *arguments)
         except SignalException as stopped:
-            _, hung = psutil.wait_procs(psutil.Process().children(), timeout=LAST)
-            for process in hung:
-                process.kill()
             sys.exit(128 + stopped.sigval)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
@@ -125,19 +123,26 @@ def stopped_with_launcher(stop: Stop) -> Iterator[None]:
 
 
 @contextmanager
-def _saving_passed_on() -> Iterator[None]:
-    """Passes on the signal that asks for a checkpoint; torch's launcher passes on the others."""
-    if not hasattr(signal, SAVE):  # Windows
-        yield
-        return
-    number = getattr(signal, SAVE)
+def _signals_passed_on(stopped: Callable[[signal.Signals], Exception]) -> Iterator[None]:
+    """What signals to the launcher do: the processes save, or save and leave, or end at once.
 
-    def pass_on(*_: object) -> None:
+    Args:
+        stopped: Makes the exception that has torch's launcher stop its processes, and kill after 30
+            seconds those that are left.
+    """
+    asked: list[float] = []
+
+    def leave(number: int, frame: object) -> None:
+        if not asked:
+            asked.append(time.monotonic())
+            raise stopped(signal.Signals(number))
+        if time.monotonic() - asked[0] >= APART:
+            for process in psutil.Process().children():
+                process.kill()
+
+    def save(number: int, frame: object) -> None:
         for process in psutil.Process().children():
             process.send_signal(number)
 
-    before = signal.signal(number, pass_on)
-    try:
+    with handled(leave, save):
         yield
-    finally:
-        signal.signal(number, before)

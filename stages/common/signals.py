@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -17,13 +17,14 @@ LEAVE = ("SIGINT", "SIGTERM", "SIGHUP")
 """Save and leave with 130, 143 or 129."""
 SAVE = "SIGUSR1"
 """Save and go on: what SLURM and others send as a warning."""
+Handler = Callable[[int, FrameType | None], None]
 LONGEST = 300.0
 """Seconds that a process whose starter is gone has to save and leave."""
 
 
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Turns signals into wishes while the block runs; those that are ignored stay so (`nohup`)."""
+    """Turns signals into wishes while the block runs."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         stop.ask(128 + number)
@@ -31,6 +32,13 @@ def stopped_by_signals(stop: Stop) -> Iterator[None]:
     def save(number: int, frame: FrameType | None) -> None:
         stop.wants_save = True
 
+    with handled(leave, save):
+        yield
+
+
+@contextmanager
+def handled(leave: Handler, save: Handler) -> Iterator[None]:
+    """Handles signals while the block runs; those that are ignored stay so (`nohup`)."""
     before = {}
     for name in (*LEAVE, SAVE):
         number = getattr(signal, name, None)  # Windows lacks some
