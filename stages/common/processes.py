@@ -55,7 +55,6 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         return SignalException(f"stopped by {number.name}", number)
 
     logging.disable(logging.ERROR)  # the launcher's own account of what the processes say
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ""  # they are handled here
     with tempfile.TemporaryDirectory() as logs, _signals_passed_on(to_stop):
         config = LaunchConfig(
             min_nodes=1,
@@ -68,6 +67,7 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=logs),
         )
+        config.signals_to_handle = ""  # they are handled here; older versions of torch insist
         try:
             elastic_launch(config, sys.executable)("-m", "stages", *arguments)
         except SignalException as stopped:
