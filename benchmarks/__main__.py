@@ -45,7 +45,9 @@ def machine(device: str) -> str:
     """The machine in one line."""
     lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":")[1].strip() for line in lines.splitlines() if "model name" in line]
-    cpu = f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    count = f"{threads} thread{'s' if threads > 1 else ''}"
+    cpu = f"{names[0] if names else platform.processor()}, {count}"
     flags = next((line for line in lines.splitlines() if line.startswith("flags")), "")
     extras = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
     gpu = torch.cuda.get_device_name(0) if device == "cuda" else "no GPU"
