@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from oracles import lattice as oracle
-from weaktr.crf.lattice import KernelSum, SparseMatrix, _sort, build_lattice
+from weaktr.crf.lattice import KernelSum, _sort, build_lattice
+from weaktr.crf.sparse import SparseMatrix
 from weaktr.errors import UserError
 
 
