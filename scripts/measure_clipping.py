@@ -145,8 +145,8 @@ def table(runs: Mapping[str, Any]) -> str:
 def _spread(values: Sequence[float], mean: str = "{:.1f}", deviation: str = "{:.1f}") -> str:
     if not values:
         return "not measured"
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{mean.format(statistics.mean(values))} ± {deviation.format(spread)} ({len(values)})"
+    spread = f" ± {deviation.format(statistics.stdev(values))}" if values[1:] else ""
+    return f"{mean.format(statistics.mean(values))}{spread} ({len(values)})"
 
 
 def main() -> None:

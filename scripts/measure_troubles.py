@@ -88,16 +88,16 @@ def in_order(numbers: Numbers) -> list[str]:
 
 
 def table(numbers: Numbers) -> str:
-    """Markdown: a row per trouble, mean ± deviation over its seeds."""
+    """Markdown: a row per trouble, mean ± deviation over its seeds; of one seed the mean alone."""
     lines = [
         "| trouble | seeds | " + " | ".join(STEPS.values()) + " |",
         "|---" * (len(STEPS) + 2) + "|",
     ]
     for trouble in in_order(numbers):
-        cells = [
-            "{:.1f} ± {:.1f}".format(*mean_and_spread(numbers, trouble, step)) for step in STEPS
-        ]
-        lines.append(f"| {trouble} | {len(numbers[trouble])} | " + " | ".join(cells) + " |")
+        seeds = len(numbers[trouble])
+        form = "{:.1f} ± {:.1f}" if seeds > 1 else "{:.1f}"
+        cells = [form.format(*mean_and_spread(numbers, trouble, step)) for step in STEPS]
+        lines.append(f"| {trouble} | {seeds} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -134,7 +134,9 @@ def main() -> None:
     for trouble, seeds in collect(dvc.api.exp_show(str(REPOSITORY)), bench()).items():
         numbers.setdefault(trouble, {}).update(seeds)
     if PLAIN not in numbers or len(numbers) < 2:
-        raise SystemExit("no finished experiments of the bench; docs/evidence.md tells how.")
+        raise SystemExit(
+            "No finished experiments of the bench are here; docs/evidence.md tells how to run it."
+        )
     write_json(NUMBERS, numbers)
     with replace_file(PICTURE) as temporary:
         Path(temporary).write_bytes(draw(numbers))

@@ -39,8 +39,9 @@ def test_gains_are_paired_by_seed() -> None:
         "wrong class 0.2": {
             PLAIN: {"0": found(60), "1": found(70)},
             "clipped under 0.3": {"0": found(61), "1": found(73), "2": found(0)},
+            "clipped under 0.6": {"1": found(68)},
         }
     }
     (row,) = table(runs).splitlines()[2:]
     assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 (2) | 0.41 ± 0.00 (2) | 65.0 ± 7.1 (2) |")
-    assert "| +2.0 ± 1.4 (2) | not measured |" in row
+    assert "| +2.0 ± 1.4 (2) | -2.0 (1) | not measured |" in row

@@ -54,6 +54,8 @@ def test_table_and_picture(recipes: dict[str, dict[str, Any]]) -> None:
     lines = table(found).splitlines()
     assert len(lines) == 5
     assert "| none | 3 | 71.0 ± 1.0 |" in lines[2]
+    del found["crowds"]["1"], found["crowds"]["2"]
+    assert table(found).splitlines()[4].startswith("| crowds | 1 | 61.0 | ")
     assert draw(found).startswith(b"\x89PNG")
 
 
@@ -62,6 +64,6 @@ def test_nothing_is_written_without_experiments(
 ) -> None:
     monkeypatch.setattr(measure_troubles, "NUMBERS", tmp_path / "none.json")
     monkeypatch.setattr("dvc.api.exp_show", lambda repo: [])
-    with pytest.raises(SystemExit, match=r"no finished experiments"):
+    with pytest.raises(SystemExit, match=r"No finished experiments"):
         measure_troubles.main()
     assert not list(tmp_path.iterdir())
