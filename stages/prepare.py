@@ -30,9 +30,9 @@ def run(context: Context) -> Result:
     save_masks(PREPARED, masks)
     if params.kind != "shapes":
         for note in report.notes:
-            print(f"note: {note}")
+            print(f"Note: {note}")
     for problem in report.problems:
-        print(f"{problem.severity}: {problem.message}")
+        print(f"{problem.severity.capitalize()}: {problem.message}")
     summary = report.summary()
     if params.kind == "shapes":
         summary["colour_floor_miou"] = colour_floor(report.manifest, masks)

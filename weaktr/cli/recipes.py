@@ -223,8 +223,8 @@ def _show_cost(values: dict[str, Any], console: "Console") -> None:
     for column in ("precision", "FLOPs", "GPU hours"):
         made.add_column(column, justify="right")
     for step in steps:
-        made.add_row(step.step, step.precision, f"{step.flops:.1e}", f"{step.hours:.2g}")
-    made.add_row("in all", "", "", f"{sum(step.hours for step in steps):.2g}")
+        made.add_row(step.step, step.precision, f"{step.flops:.1e}", _hours(step.hours))
+    made.add_row("in all", "", "", _hours(sum(step.hours for step in steps)))
     console.print()
     console.print(made)
     console.print(ASSUMED, markup=False, highlight=False)
@@ -273,6 +273,10 @@ def use_on_top(names: Sequence[str], params_file: Path, console: "Console") -> N
 
 def _published(recipe: "Recipe") -> list[str]:
     return [f"{what} {miou:.1f}" for what, miou in recipe.about.published.items()]
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2g}" if hours >= 0.01 else "< 0.01"
 
 
 def _yaml(value: object) -> str:

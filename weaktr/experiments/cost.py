@@ -91,7 +91,7 @@ def data_size(params: DatasetParams) -> DataSize:
         return DataSize(
             "COCO 2014", COCO_IMAGES["train"], COCO_IMAGES["val"], classes or 80, (480, 640)
         )
-    return DataSize("1,000 images of 20 classes, and 250", 1000, 250, classes or 20, (375, 500))
+    return DataSize("unknown data (assumed)", 1000, 250, classes or 20, (375, 500))
 
 
 def recipe_cost(params: Params) -> tuple[DataSize, list[StepCost]]:
@@ -128,7 +128,8 @@ def recipe_cost(params: Params) -> tuple[DataSize, list[StepCost]]:
         ),
         StepCost(f"segmenter, {epochs} epochs", decoder.precision, step * data.train * epochs),
         StepCost(
-            f"evaluation, {_scales(evaluation.scales, evaluation.flip)}, {windows} windows",
+            f"evaluation, {_scales(evaluation.scales, evaluation.flip)}, {windows} "
+            f"window{'s' * (windows > 1)}",
             evaluation.precision,
             window * windows * data.evaluated,
         ),

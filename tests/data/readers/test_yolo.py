@@ -122,7 +122,9 @@ def test_broken_lines_are_refused_by_file_and_line(
 
 def test_broken_files_are_counted(tmp_path: Path) -> None:
     report = checked(write(tmp_path, {**LABELS, "train/a": f"{CORNER}\nx", "val/c": "x"}))
-    assert "a.txt line 2 has what is no number. Got: 'x' (2 such files)." in error(report)
+    assert "a.txt line 2 has what is no number. Got: 'x' (the first of 2 broken files)." in error(
+        report
+    )
     (tmp_path / "labels/train/a.txt").write_bytes(b"\xff\xfe0")
     assert "a.txt is not text that can be read" in error(checked(tmp_path))
 

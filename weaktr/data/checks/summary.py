@@ -117,7 +117,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
                 (name, *(f"{value:,.{digits}f}" for value in pixels[name].values()))
                 for name, digits in (("width", 0), ("height", 0), ("area", 0), ("aspect", 2))
             ],
-            caption=f"{pixels['different_sizes']} different sizes",
+            caption=f"Different sizes: {pixels['different_sizes']}",
             texts=1,
         )
 

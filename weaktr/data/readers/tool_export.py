@@ -30,6 +30,7 @@ def listing_of(
     problems: list[Problem],
     notes: list[str],
     counted: Collection[str] = (),
+    drawn_in: str | None = None,
 ) -> Listing:
     """The listing of an export.
 
@@ -47,6 +48,7 @@ def listing_of(
         problems: What is wrong already.
         notes: What there is to say already.
         counted: Images that stay out, of which that is said already.
+        drawn_in: Where tags and shapes are, for messages; `None`: in the source.
 
     Raises:
         UserError: If there is no image with a label.
@@ -79,6 +81,7 @@ def listing_of(
     ids = flat_ids(image.file for image in images)
     splits = _splits(images, params, listing)
     incomplete, shapeless = [], []
+    drawn_in = drawn_in or source
     entries = []
     for image, split in zip(images, splits, strict=True):
         mask: MaskSource | None = None
@@ -103,21 +106,21 @@ def listing_of(
     if shapeless:
         listing.warn(
             "no-shape",
-            f"{source} has images with objects that are boxes, points or polygons without pixels, "
-            f"which give tags but no pixels, so that these images have no mask: {len(shapeless)} "
-            f"({some(shapeless)}).",
+            f"{drawn_in} has images with objects that are boxes, points or polygons without "
+            "pixels, which give tags but no pixels, so that these images have no mask: "
+            f"{len(shapeless)} ({some(shapeless)}).",
         )
     if incomplete:
         listing.warn(
             "incomplete-mask",
-            f"{source} has images with regions, but not of all their tags, so that they have no "
-            f"mask: {len(incomplete)} ({some(incomplete)}).",
+            f"{drawn_in} has images with regions, but not of all their tags, so that they have "
+            f"no mask: {len(incomplete)} ({some(incomplete)}).",
         )
     add_tagged(listing, entries, tags, known, source)
     # Painted masks have the class list's ids from the start.
     listing.mask_ids = {index: index for index in range(1, len(listing.classes) + 1)}
     listing.other_ids = frozenset()
-    listing.notes.append(f"Tags come from {source}, and so do masks where regions are drawn.")
+    listing.notes.append(f"Tags come from {drawn_in}, and so do masks where regions are drawn.")
     return listing
 
 

@@ -79,7 +79,8 @@ def read_yolo(params: DatasetParams) -> Listing:
         labels=data.names,
         problems=problems,
         notes=notes,
-        counted=frozenset(seen.missing),
+        counted=frozenset(data.images),
+        drawn_in=str(root),
     )
 
 
@@ -165,7 +166,7 @@ def _problems(data: YoloData, seen: _Seen) -> list[Problem]:
     problems: list[Problem] = []
     source, total = data.source, len(data.images)
     if seen.wrong:
-        more = f" ({len(seen.wrong)} such files)" if seen.wrong[1:] else ""
+        more = f" (the first of {len(seen.wrong)} broken files)" if seen.wrong[1:] else ""
         problems.append(Problem("error", "bad-label", f"{seen.wrong[0]}{more}.", len(seen.wrong)))
     if seen.missing:
         problems.append(
