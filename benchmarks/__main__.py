@@ -4,7 +4,6 @@ import argparse
 import importlib
 import os
 import platform
-import sys
 import time
 from itertools import groupby
 from pathlib import Path
@@ -17,8 +16,8 @@ from benchmarks.limits import DTYPES, Rates, measure_rates, scaled
 from benchmarks.results import Results, Row
 from benchmarks.run import run_case
 from benchmarks.table import compare, markdown, print_family
-from weaktr.device import set_threads
-from weaktr.errors import UserError
+from weaktr.device import choose_device, set_threads
+from weaktr.errors import UserError, one_sentence
 from weaktr.files import write_text
 
 FAMILIES = (
@@ -41,7 +40,7 @@ MARKER = "<!-- measured -->\n"
 QUICK = 0.15
 
 
-def machine(device: str) -> str:
+def machine(device: torch.device) -> str:
     """The machine in one line."""
     lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":")[1].strip() for line in lines.splitlines() if "model name" in line]
@@ -50,7 +49,7 @@ def machine(device: str) -> str:
     cpu = f"{names[0] if names else platform.processor()}, {count}"
     flags = next((line for line in lines.splitlines() if line.startswith("flags")), "")
     extras = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
-    gpu = torch.cuda.get_device_name(0) if device == "cuda" else "no GPU"
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     return f"{cpu}{', ' + ', '.join(extras) if extras else ''}; {gpu}; torch {torch.__version__}"
 
 
@@ -87,17 +86,36 @@ def chosen_cases(text: str, device: torch.device) -> list[Case]:
     return found
 
 
+def _threads() -> int:
+    """What OMP_NUM_THREADS says, as `set_threads` takes it; 0 where it says nothing."""
+    given = os.environ.get("OMP_NUM_THREADS", "0")
+    if not given.isdecimal():
+        raise UserError(f"OMP_NUM_THREADS is {given!r}; give a number of threads, or unset it.")
+    return int(given)
+
+
+def _refuse_places(arguments: argparse.Namespace) -> None:
+    """Refuses, ahead of the measuring, places that nothing can be written to after it."""
+    if arguments.save is not None:
+        if arguments.save.is_dir():
+            raise UserError(f"--save {arguments.save} is a folder; name a file.")
+        arguments.save.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.trace is not None:
+        arguments.trace.mkdir(parents=True, exist_ok=True)
+
+
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Measures the chosen cases, prints them as they come, and writes them if they are all."""
-    device = torch.device(arguments.device)
-    set_threads(int(os.environ.get("OMP_NUM_THREADS", "0")))
+    device = torch.device(choose_device(arguments.device, given_as="--device"))
+    set_threads(_threads())
+    _refuse_places(arguments)
     cases = chosen_cases(arguments.rows, device)
     share = QUICK if arguments.quick else 1.0
     minutes = share * sum(case.seconds for case in cases) / 60
     rates = measure_rates(device)
     rows: list[Row] = []
     notes: dict[str, tuple[str, ...]] = {}
-    for line in (machine(arguments.device), *describe_rates(rates)):
+    for line in (machine(device), *describe_rates(rates)):
         console.print(line)
     console.print(f"Up to {minutes:.1f} minutes of timing; warming up comes on top.")
     missing = False
@@ -116,7 +134,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         found = [row for row in rows if row.family == family]
         print_family(family, found, notes.get(family, ()), console)
     results = Results(
-        machine=machine(arguments.device),
+        machine=machine(device),
         rates=describe_rates(rates),
         rows=tuple(rows),
         notes=notes,
@@ -134,7 +152,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
 def main() -> None:
     """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--rows", default="", metavar="TEXT", help="only rows with this text")
     parser.add_argument("--quick", action="store_true", help="few rounds; writes no page")
     parser.add_argument("--save", type=Path, metavar="FILE", help="also save as JSON here")
@@ -146,14 +164,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     console = Console(highlight=False)
-    try:
+    with one_sentence():
         if arguments.compare is not None:
             compare(Results.load(arguments.compare), Results.load(RESULTS), console)
         else:
             run(arguments, console)
-    except UserError as error:
-        console.print(str(error))
-        sys.exit(2)
 
 
 if __name__ == "__main__":

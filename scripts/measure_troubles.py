@@ -9,9 +9,10 @@ those that the recipe sets. What is found is added to `docs/troubles.json`, and 
 heat map of docs/evidence.md are drawn from that file anew.
 """
 
+import argparse
 import io
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def collect(experiments: list[dict[str, Any]], recipes: Mapping[str, Mapping[str
         if any(experiment.get(step) in (None, "") for step in STEPS):
             continue
         for trouble, values in recipes.items():
-            if all(_same(experiment[key], values[key]) for key in values if key != "seed"):
+            if all(_same(experiment.get(key), values[key]) for key in values if key != "seed"):
                 numbers = {step: float(experiment[step]) for step in STEPS}
                 found.setdefault(trouble, {})[str(int(experiment["seed"]))] = numbers
     return found
@@ -128,8 +129,11 @@ def draw(numbers: Numbers) -> bytes:
     return png.getvalue()
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Adds what is finished to docs/troubles.json; writes table and picture."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args(arguments)
     numbers: Numbers = read_json(NUMBERS) if NUMBERS.is_file() else {}
     for trouble, seeds in collect(dvc.api.exp_show(str(REPOSITORY)), bench()).items():
         numbers.setdefault(trouble, {}).update(seeds)

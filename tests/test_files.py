@@ -144,3 +144,15 @@ def test_a_full_disk_is_said_of_the_file_and_leaves_the_old_one(
     assert second.startswith(f"Error: {folder} cannot be")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert file.read_text() == "old"
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path("/dev/stdout")):
+        with pytest.raises(UserError, match="device or a pipe; name a file"), replace_file(path):
+            pytest.fail("the work was begun")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert not list(tmp_path.glob(".*"))

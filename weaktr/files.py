@@ -43,8 +43,15 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     Args:
         path: Final place of the file; its folder is made if need be. An old file there stays
             untouched until the new one is complete.
+
+    Raises:
+        UserError: If `path` is a device, a pipe or the like, which a file would take the place of.
     """
     path = Path(path)
+    if path.absolute().parent == Path("/dev") or not (
+        path.is_file() or path.is_dir() or not path.exists()
+    ):
+        raise UserError(f"{path} is a device or a pipe; name a file.")
     temporary = temporary_beside(path)
     try:
         with naming(path):

@@ -34,6 +34,7 @@ def test_experiments_are_told_apart_by_their_params(recipes: dict[str, dict[str,
         finished(crowds, 0, 50.0),
         finished(plain | {"cam.epochs": 3}, 0, 99.0),  # somebody's own experiment
         experiment(recipes["context"], **dict.fromkeys(STEPS), seed=0.0),  # still queued
+        dict.fromkeys(STEPS, 1.0) | {"seed": 0.0},  # of a commit that knew no troubles
     ]
     found = collect(shown, recipes)
     assert {name: sorted(seeds) for name, seeds in found.items()} == {
@@ -65,5 +66,5 @@ def test_nothing_is_written_without_experiments(
     monkeypatch.setattr(measure_troubles, "NUMBERS", tmp_path / "none.json")
     monkeypatch.setattr("dvc.api.exp_show", lambda repo: [])
     with pytest.raises(SystemExit, match=r"No finished experiments"):
-        measure_troubles.main()
+        measure_troubles.main([])
     assert not list(tmp_path.iterdir())
