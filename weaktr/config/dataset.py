@@ -30,9 +30,9 @@ class TroubleParams(Section):
     """Size of the part that tells the class, against the demo's; the body keeps its own."""
     hue_range: Annotated[Real, Field(gt=0, le=1)] = 1.0
     """How much of the colour circle the classes share out: the less, the more they look alike."""
-    object_size: Factor = 1.0
-    """Size of objects against the demo's; patches keep theirs."""
-    crowd: CountOrZero = 0
+    object_size: Annotated[Real, Field(ge=0.2, le=2)] = 1.0
+    """Size of objects against the demo's; patches keep theirs. Smaller ones would be all border."""
+    crowd: Annotated[int, Field(ge=0, le=30, strict=True)] = 0
     """Most objects in an image, all of one class; 0: one to three, each of any class."""
     missing_tags: Share = 0.0
     """Share of the training images' tags that are left out; an image keeps at least one."""

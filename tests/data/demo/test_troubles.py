@@ -10,6 +10,7 @@ from weaktr.config.dataset import ShapesParams, TroubleParams
 from weaktr.data.demo.dataset import CLASSES, draw_shapes_scene, write_shapes
 from weaktr.data.demo.scenes import Scene
 from weaktr.data.demo.troubles import troubled_tags
+from weaktr.errors import UserError
 from weaktr.labels import VOID
 
 IMAGES = 24
@@ -109,3 +110,17 @@ def test_shares_of_missing_and_wrong_tags_are_those_asked_for() -> None:
         rng, range(len(CLASSES)), TroubleParams(wrong_tags=1.0), len(CLASSES)
     )
     assert none_absent == list(range(len(CLASSES)))
+
+
+@pytest.mark.parametrize("image_side", [32, 80])
+def test_the_smallest_objects_leave_no_tag_without_a_pixel(image_side: int) -> None:
+    small = with_trouble(object_size=0.2, context=1.0).model_copy(update={"image_side": image_side})
+    for scene in scenes(small):
+        assert {label + 1 for label in scene.classes} <= set(np.unique(scene.labels))
+
+
+def test_objects_that_no_image_has_room_for_are_refused(tmp_path: Path) -> None:
+    large = with_trouble(object_size=2.0).model_copy(update={"image_side": 32})
+    with pytest.raises(UserError, match="objects of 84 pixels .2. do not fit images of 32"):
+        write_shapes(tmp_path / "raw", large)
+    assert not list(tmp_path.iterdir())

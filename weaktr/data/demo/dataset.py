@@ -45,8 +45,12 @@ def draw_shapes_scene(params: ShapesParams, split: str, index: int) -> Scene:
     count = int(rng.integers(1, (trouble.crowd or MOST_CREATURES) + 1))
     coats = [_draw_coat(rng) for _ in range(count)]
     coats = troubled_coats(_beside(params, split, index, "coats"), coats, trouble, len(CLASSES))
-    style = troubled_style(SceneStyle(side=params.image_side), trouble)
-    return draw_scene(rng, style, coats)
+    return draw_scene(rng, scene_style(params), coats)
+
+
+def scene_style(params: ShapesParams) -> SceneStyle:
+    """How the scenes of a data set look, its troubles counted in."""
+    return troubled_style(SceneStyle(side=params.image_side), params.trouble)
 
 
 def _beside(params: ShapesParams, split: str, index: int, use: str) -> np.random.Generator:
@@ -73,7 +77,11 @@ def write_shapes(folder: Path, params: ShapesParams) -> None:
     Args:
         folder: Replaced when the whole data set is drawn.
         params: The `dataset.shapes` section.
+
+    Raises:
+        UserError: If its objects do not fit its images.
     """
+    scene_style(params)
     jobs = [
         (split, index)
         for split, count in zip(SPLITS, (params.train_images, params.val_images), strict=True)

@@ -27,6 +27,9 @@ from weaktr.data.demo.drawing import (
 from weaktr.data.demo.patterns import Tile
 from weaktr.labels import VOID
 
+OVERHANG = 0.7
+"""Least distance of a body's centre from the image's edge, in radii."""
+
 
 @dataclass(frozen=True)
 class SceneStyle:
@@ -172,7 +175,7 @@ def _shape_creature(rng: np.random.Generator, style: SceneStyle, pattern: Tile) 
     side = style.side
     radius = rng.uniform(*style.body_radius)
     head_radius = radius * rng.uniform(0.58, 0.7) * style.head_size
-    centre = rng.uniform(0.7 * radius, side - 0.7 * radius, 2)
+    centre = rng.uniform(OVERHANG * radius, side - OVERHANG * radius, 2)
     for _ in range(20):
         angle = rng.uniform(0, 2 * np.pi)
         neck = radius * rng.uniform(0.75, 1.0)

@@ -10,15 +10,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from weaktr.config.dataset import TroubleParams
-from weaktr.data.demo.scenes import Coat, Scenery, SceneStyle
+from weaktr.data.demo.scenes import OVERHANG, Coat, Scenery, SceneStyle
+from weaktr.errors import UserError
 
 Random = np.random.Generator
 
 
 def troubled_style(style: SceneStyle, trouble: TroubleParams) -> SceneStyle:
-    """Smaller or larger objects, and smaller or larger heads on them."""
+    """Smaller or larger objects, and smaller or larger heads on them.
+
+    Raises:
+        UserError: If the largest bodies have no place in a scene.
+    """
     low, high = style.body_radius
     size = trouble.object_size
+    if 2 * OVERHANG * high * size > style.side:
+        raise UserError(
+            f"dataset.shapes.trouble.object_size: objects of {2 * high * size:.0f} pixels "
+            f"({size:g}) do not fit images of {style.side}; lower it, or raise "
+            "dataset.shapes.image_side."
+        )
     return dataclasses.replace(
         style, body_radius=(low * size, high * size), head_size=trouble.evidence_size
     )
