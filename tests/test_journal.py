@@ -93,6 +93,16 @@ def test_published_files_do_not_change_with_the_journal(tmp_path: Path) -> None:
     assert set(resumed(journal_of(tmp_path))) == {"b"}, "a link's edit is noticed"
 
 
+def test_a_file_made_again_leaves_what_was_published(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path)
+    resumed(journal)
+    finish(journal, "a")
+    (tmp_path / "out").mkdir()
+    journal.publish(tmp_path / "out", ["a"])  # DVC may keep a third link, in its cache
+    journal.new_path("a").write_text("other digits")
+    assert (tmp_path / "out" / "a.txt").read_text() == "made of a"
+
+
 def test_without_links_files_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(*_: object) -> None:
         raise OSError("not supported")

@@ -50,6 +50,12 @@ class ImageJournal:
         """The file of an image."""
         return self.folder / f"{id_}{self.suffix}"
 
+    def new_path(self, id_: str) -> Path:
+        """The same, for one that writes in place: what was there may be a link to a result."""
+        path = self.path(id_)
+        path.unlink(missing_ok=True)
+        return path
+
     def resume(self, take: Callable[[str, Any], None]) -> None:
         """Reads what earlier runs have finished.
 

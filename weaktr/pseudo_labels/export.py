@@ -170,7 +170,7 @@ def export_labels(
         ids = pseudo_label(full, of_image.classes, image, background_score=score, crf=params.crf)
         if ids.shape != (record.height, record.width):
             ids = resized(ids, (record.width, record.height), Image.Resampling.NEAREST)
-        write_mask(labels.path(record.id), ids)
+        write_mask(labels.new_path(record.id), ids)
         counts = None
         if record.id in masks:
             counts = confusion(ids, truth_of(record), len(names) + 1)

@@ -99,7 +99,7 @@ def evaluate(
             found = {RESULT: result.labels, **taken}
             counts = {name: confusion(one, truth, num_labels) for name, one in found.items()}
         if journal.suffix is not None:
-            write_mask(journal.path(record.id), result.labels)
+            write_mask(journal.new_path(record.id), result.labels)
         return _row(record, manifest.classes, result, counts.get(RESULT)), counts
 
     for row, counts in each_record(

@@ -54,7 +54,7 @@ def relabel(
         allowed = torch.zeros(1, masks.shape[1], dtype=torch.bool)
         allowed[:, [0, *(column[tag] for tag in record.tags)]] = True
         labels, _ = best_labels(seen.passes, seen.size, allowed.to(masks.device))
-        write_mask(journal.path(record.id), labels[0].cpu().numpy())
+        write_mask(journal.new_path(record.id), labels[0].cpu().numpy())
         return record.id
 
     journal.resume(lambda id_, note: None)
