@@ -82,6 +82,7 @@ def test_json_is_all_that_is_printed(
         (("--split", "test"), "no images in split 'test'"),
         (("--split", "val", "--masks"), "masks of 0 images of val with tags"),
         (("-o", "data"), "--output data is a folder"),
+        (("-o", "heads.jpg"), "--output heads.jpg gets a PNG"),
     ],
 )
 def test_refusals(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from weaktr.cli.options import Device, Model
+from weaktr.cli.options import Device, Model, check_png
 from weaktr.errors import UserError
 
 
@@ -44,8 +44,7 @@ def cam(
     output = output or Path(f"{image.stem}.cam.png")
     if output.resolve() == image.resolve():
         raise UserError(f"--output {output} is the image itself; choose another name.")
-    if output.is_dir():
-        raise UserError(f"--output {output} is a folder; name a file.")
+    check_png(output)
     set_threads(0)
     loaded = load_named_model(model, CAMNetwork, choose_device(device, given_as="--device"))
     known = parse_class_tags(tags, loaded.classes) if tags is not None else ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weaktr.cli.options import Device, Model
+from weaktr.cli.options import Device, Model, check_png
 from weaktr.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def heads(
     from weaktr.models.cam_network import CAMNetwork
     from weaktr.report.cam_picture import save_picture
 
-    if output.is_dir():
-        raise UserError(f"--output {output} is a folder; name a file.")
+    check_png(output)
     manifest = Manifest.load(prepared)
     records, masks = chosen_images(manifest, split, images, prepared if with_masks else None)
     set_threads(0)

@@ -1,8 +1,11 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from weaktr.errors import UserError
 
 Model = Annotated[
     str,
@@ -14,3 +17,15 @@ Model = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+def check_png(output: Path) -> None:
+    """Refuses what cannot be the name of a picture.
+
+    Raises:
+        UserError: If it is a folder, or does not end in `.png`.
+    """
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder; name a file.")
+    if output.suffix.lower() != ".png":
+        raise UserError(f"--output {output} gets a PNG; let its name end in .png.")
