@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import os
 import platform
 import time
 from itertools import groupby
@@ -86,14 +85,6 @@ def chosen_cases(text: str, device: torch.device) -> list[Case]:
     return found
 
 
-def _threads() -> int:
-    """What OMP_NUM_THREADS says, as `set_threads` takes it; 0 where it says nothing."""
-    given = os.environ.get("OMP_NUM_THREADS", "0")
-    if not given.isdecimal():
-        raise UserError(f"OMP_NUM_THREADS is {given!r}; give a number of threads, or unset it.")
-    return int(given)
-
-
 def _refuse_places(arguments: argparse.Namespace) -> None:
     """Refuses, ahead of the measuring, places that nothing can be written to after it."""
     if arguments.save is not None:
@@ -107,7 +98,7 @@ def _refuse_places(arguments: argparse.Namespace) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> None:
     """Measures the chosen cases, prints them as they come, and writes them if they are all."""
     device = torch.device(choose_device(arguments.device, given_as="--device"))
-    set_threads(_threads())
+    set_threads(0)
     _refuse_places(arguments)
     cases = chosen_cases(arguments.rows, device)
     share = QUICK if arguments.quick else 1.0

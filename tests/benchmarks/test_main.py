@@ -32,14 +32,3 @@ def test_bad_arguments_are_one_sentence_ahead_of_the_work(
         command.main()
     assert stop.value.code == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
-
-
-def test_threads_that_are_no_number_are_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "two")
-    monkeypatch.setattr("sys.argv", ["python -m benchmarks", "--quick"])
-    with pytest.raises(SystemExit) as stop:
-        command.main()
-    assert stop.value.code == 2
-    assert "OMP_NUM_THREADS is 'two'" in capsys.readouterr().err
