@@ -155,6 +155,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--most", type=int, help="runs, then stop")
     arguments = parser.parse_args()
+    if arguments.most is not None and arguments.most < 0:
+        parser.error(f"--most must be 0 or more. Got: {arguments.most}")
+    if min(arguments.seeds) < 0:
+        parser.error(f"--seeds must be 0 or more. Got: {min(arguments.seeds)}")
     runs: Runs = read_json(NUMBERS) if NUMBERS.is_file() else {}
     folder = prepared(REPOSITORY / "tmp/measure-clipping")
     for seed, noise, loss in list(missing(runs, arguments.seeds))[: arguments.most]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import measure_clipping
 from scripts.measure_clipping import CLEAN, LOSSES, PLAIN, Noise, missing, noises, spoil, table
 from weaktr.files import digest_files
 
@@ -45,3 +46,15 @@ def test_gains_are_paired_by_seed() -> None:
     (row,) = table(runs).splitlines()[2:]
     assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 (2) | 0.41 ± 0.00 (2) | 65.0 ± 7.1 (2) |")
     assert "| +2.0 ± 1.4 (2) | -2.0 (1) | not measured |" in row
+
+
+@pytest.mark.parametrize("arguments", [["--most", "-1"], ["--seeds", "0", "-3"]])
+def test_numbers_below_zero_are_refused_before_anything_runs(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments])
+    monkeypatch.setattr(measure_clipping, "prepared", lambda _: pytest.fail("it runs"))
+    with pytest.raises(SystemExit) as stop:
+        measure_clipping.main()
+    assert stop.value.code == 2
+    assert "must be 0 or more" in capsys.readouterr().err
