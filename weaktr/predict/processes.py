@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from weaktr.batching import map_ahead
@@ -53,32 +54,36 @@ def rows_of_processes(
     free: SimpleQueue[str] = context.SimpleQueue()
     for device in devices:
         free.put(device)
-    # As bytes: torch would lend its tensors through shared memory, of which containers have little.
-    start = (pickle.dumps(work), free, len(devices))
-    pool = ProcessPoolExecutor(len(devices), context, initializer=_begin, initargs=start)
-    try:
-        for rows in map_ahead(pool, _do, batches, ahead=AHEAD * len(devices)):
-            yield from rows
-    except BrokenProcessPool:
-        raise UserError(
-            f"one of {len(devices)} processes was killed, as happens when memory runs out; use "
-            "fewer --devices, or smaller --scales."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with TemporaryDirectory() as folder:
+        # A file, as a pipe to a process that was killed before it read on would never empty, and
+        # shared memory, through which torch lends tensors, is scarce in containers.
+        pickled = Path(folder) / "work"
+        pickled.write_bytes(pickle.dumps(work))
+        start = (pickled, free, len(devices))
+        pool = ProcessPoolExecutor(len(devices), context, initializer=_begin, initargs=start)
+        try:
+            for rows in map_ahead(pool, _do, batches, ahead=AHEAD * len(devices)):
+                yield from rows
+        except BrokenProcessPool:
+            raise UserError(
+                f"one of {len(devices)} processes was killed, as happens when memory runs out; use "
+                "fewer --devices, or smaller --scales."
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 _work: Work
 """What this process of a pool does."""
 
 
-def _begin(pickled: bytes, free: "SimpleQueue[str]", processes: int) -> None:
+def _begin(pickled: Path, free: "SimpleQueue[str]", processes: int) -> None:
     """Takes a device and puts the model there."""
     global _work
     end_with_parent()
     os.environ["LOCAL_WORLD_SIZE"] = str(processes)
     set_threads(0)
-    _work = pickle.loads(pickled)
+    _work = pickle.loads(pickled.read_bytes())
     _work.model.to(free.get())
 
 
