@@ -76,7 +76,7 @@ def _threads() -> None:
     """One thread a test process: the suite runs several of them side by side."""
     import torch
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
 @pytest.fixture(scope="session")
