@@ -161,11 +161,11 @@ def show(name: str, params_file: Path | None, console: "Console") -> None:
     recipe = recipe_named(name, recipes)
     values = recipe_values(name, recipes)
     if params_file is None:
-        effect = f"It sets {len(values)} value{'s' * (len(values) != 1)} of params.yaml:"
+        effect = f"What it sets in params.yaml ({len(values)}):"
         lines = [f"{key}: {_yaml(value)}" for key, value in values.items()]
     else:
         differences = changes([name], params_file)
-        effect = f"It changes {len(differences)} value{'s' * (len(differences) != 1)} of {params_file}:"
+        effect = f"What it changes in {params_file} ({len(differences)}):"
         lines = [f"{k}: {_yaml(now)} -> {_yaml(then)}" for k, (now, then) in differences.items()]
 
     def line(text: str) -> None:
