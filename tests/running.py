@@ -1,7 +1,6 @@
 """Stages as processes of their own, to be stopped and killed."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -26,7 +25,6 @@ class Running:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_hear_ctrl_c,
             )
 
     @property
@@ -49,11 +47,6 @@ class Running:
     def end(self) -> tuple[int, str]:
         """Waits for the end; returns the exit code and all output."""
         return self.process.wait(DEADLINE), self.output
-
-
-def _hear_ctrl_c() -> None:
-    """A suite started in the background ignores Ctrl-C, and so would all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environment(**more: str) -> dict[str, str]:

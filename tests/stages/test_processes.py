@@ -1,6 +1,5 @@
 """Stages in two processes on a CPU, as `python -m stages` starts them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.running import environment
 from tests.tiny import contents, tiny_params, write_params
 
 pytestmark = pytest.mark.slow
@@ -19,14 +18,6 @@ pytestmark = pytest.mark.slow
 SHARED = ("data/cams", "data/pseudo-labels", "data/predictions")
 SECONDS = 15
 """In which a job has to end after one of its processes died."""
-
-
-def environment() -> dict[str, str]:
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_"))},
-        "PYTHONPATH": str(REPOSITORY),
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 def start(*command: str) -> subprocess.Popen[str]:
@@ -40,7 +31,12 @@ def start(*command: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
+    try:
+        out, err = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            one.kill()
+        raise
     return process.returncode, out, err
 
 
