@@ -138,7 +138,7 @@ def test_rows_that_do_not_exist_are_refused_with_a_list(
     with pytest.raises(SystemExit) as stopped:
         call(monkeypatch, "--rows", "nothing")
     assert stopped.value.code == 2
-    assert "product, small" in capsys.readouterr().out
+    assert "product, small" in capsys.readouterr().err
 
 
 def test_saved_results_are_compared_without_measuring(
