@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.cases import Case, Line, Race
-from benchmarks.limits import Flops, count_flops
+from benchmarks.cases import Case, Race
 from benchmarks.measure import Step
+from benchmarks.training_race import race_in_both_precisions
 from oracles.attention_stack import stacked_forward
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
@@ -69,20 +69,6 @@ def _step(
 
 
 def _build(side: int, batch: int, device: torch.device, stack: ExitStack) -> Race:
-    step = make_steps(side, batch, device)
-    work = count_flops(step(PLAIN, "float32"))
-    steps: dict[str, Step] = {PUBLISHED: step(PUBLISHED, "float32")}
-    lines = []
-    for precision in ("float32", "bfloat16"):
-        for name in (PLAIN, "ours"):
-            steps[f"{name}, {precision}"] = step(name, precision)
-        for against in (f"{PLAIN}, {precision}", PUBLISHED):
-            lines.append(
-                Line(
-                    setting=f"{side}, batch {batch}, {precision}",
-                    ours=f"ours, {precision}",
-                    against=against,
-                    limit=Flops(work, precision),
-                )
-            )
-    return Race(steps=steps, lines=lines)
+    return race_in_both_precisions(
+        make_steps(side, batch, device), PLAIN, PUBLISHED, f"{side}, batch {batch}"
+    )

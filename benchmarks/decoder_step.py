@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.cases import Case, Line, Race
-from benchmarks.limits import Flops, count_flops
+from benchmarks.cases import Case, Race
 from benchmarks.measure import Step
+from benchmarks.training_race import race_in_both_precisions
 from oracles.plain_segmenter import explicit_attention, plain_logits
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.decoder import DecoderParams
@@ -82,20 +82,6 @@ def _step(
 
 
 def _build(batch: int, device: torch.device, stack: ExitStack) -> Race:
-    step = make_steps(batch, device)
-    work = count_flops(step(PLAIN, "float32"))
-    steps: dict[str, Step] = {EXPLICIT: step(EXPLICIT, "float32")}
-    lines = []
-    for precision in ("float32", "bfloat16"):
-        for name in (PLAIN, "ours"):
-            steps[f"{name}, {precision}"] = step(name, precision)
-        for against in (f"{PLAIN}, {precision}", EXPLICIT):
-            lines.append(
-                Line(
-                    setting=f"crop {CROP}, batch {batch}, {precision}",
-                    ours=f"ours, {precision}",
-                    against=against,
-                    limit=Flops(work, precision),
-                )
-            )
-    return Race(steps=steps, lines=lines)
+    return race_in_both_precisions(
+        make_steps(batch, device), PLAIN, EXPLICIT, f"crop {CROP}, batch {batch}"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weaktr.cli.options import Device, Model, check_png
+from weaktr.cli.options import Device, Model, check_classes, check_png
 from weaktr.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ def heads(
     records, masks = chosen_images(manifest, split, images, prepared if with_masks else None)
     set_threads(0)
     loaded = load_named_model(model, CAMNetwork, choose_device(device, given_as="--device"))
-    if loaded.classes != manifest.classes:
-        raise UserError(
-            f"{model} knows other classes ({', '.join(loaded.classes[:5])}...) than {prepared} "
-            f"({', '.join(manifest.classes[:5])}...); name the data that it learned from."
-        )
+    check_classes(model, loaded.classes, prepared, manifest.classes)
     atlas = make_atlas(loaded.model, records, manifest.classes, masks)
     examples = [see(loaded.model, record, manifest.classes) for record in records[:EXAMPLES]]
     title = f"{model}: {atlas.weight.size} heads, {len(records)} images of {split}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weaktr.cli.masks_to import refuse_existing
-from weaktr.cli.options import Device, Model
+from weaktr.cli.options import Device, Model, check_classes
 from weaktr.errors import UserError
 from weaktr.labelling.format_names import FormatName
 
@@ -80,11 +80,7 @@ def review(
     maps = load_label_maps(labels)
     set_threads(0)
     loaded = load_named_model(model, Segmenter, choose_device(device, given_as="--device"))
-    if loaded.classes != manifest.classes:
-        raise UserError(
-            f"{model} knows other classes ({', '.join(loaded.classes[:5])}...) than {prepared} "
-            f"({', '.join(manifest.classes[:5])}...); name the one that learned from {labels}."
-        )
+    check_classes(model, loaded.classes, prepared, manifest.classes)
     done, notes = corrected_before(loaded.model.params.corrected, manifest)
     confidences = read_confidences(table)
     if not confidences:
