@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -204,6 +204,23 @@ def _only_warning() -> Iterator[None]:
         )
 
 
+def _precisions(stage: Stage, plain: Mapping[str, Any], device: str) -> dict[str, str]:
+    """By section, what its precision comes to here: work begun in another one is not gone on with.
+
+    Raises:
+        UserError: If the device does not have it.
+    """
+    if not stage.shared:  # without a network, which torch's import would not be worth
+        return {}
+    from weaktr.precision import choose_precision
+
+    sections = {name: plain[name] for name in stage.sections if isinstance(plain[name], dict)}
+    return {
+        name: choose_precision(values["precision"], device, given_as=f"{name}.precision")
+        for name, values in sections.items()
+    }
+
+
 def _context(
     stage: Stage, params: Params, device: str, stop: Stop, record: "Run | None" = None
 ) -> Context:
@@ -228,6 +245,7 @@ def _context(
         fingerprint=digest_value(
             {
                 "params": {section: plain[section] for section in stage.sections},
+                "precision": _precisions(stage, plain, device),
                 "code": code_digest(f"stages.{stage.name}"),
             }
         ),

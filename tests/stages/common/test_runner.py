@@ -10,6 +10,7 @@ from stages.common.runner import run_stage, stage_named
 from stages.common.stage import Context, Result, Stage
 from tests.mlflow_store import client
 from tests.tiny import tiny_params, write_params
+from weaktr import precision
 from weaktr.config.load import parse_params
 from weaktr.errors import UserError
 from weaktr.files import write_json
@@ -88,6 +89,18 @@ def test_other_code_has_another_checkpoint(monkeypatch: pytest.MonkeyPatch) -> N
     assert seeded.fingerprint != one.fingerprint
     monkeypatch.setattr(runner, "code_digest", lambda module: "edited")
     assert runner._context(stage, params, "cpu", Stop()).fingerprint != one.fingerprint
+
+
+def test_what_was_begun_in_another_precision_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage, params = stage_named("export_labels"), parse_params({"labels": {"precision": "auto"}})
+    here = runner._context(stage, params, "cpu", Stop())
+    monkeypatch.setattr(precision, "choose_precision", lambda *args, **kwargs: "bfloat16")
+    elsewhere = runner._context(stage, params, "cpu", Stop())
+    assert elsewhere.fingerprint != here.fingerprint
+    without_network = stage_named("prepare")
+    assert runner._precisions(without_network, params.model_dump(mode="json"), "cpu") == {}
 
 
 def test_a_store_that_fails_at_the_end_undoes_nothing(
