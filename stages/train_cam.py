@@ -22,6 +22,7 @@ from weaktr.models.saving import save_model
 from weaktr.training.cam_optimization import cam_optimizer, cam_schedule
 from weaktr.training.cam_transform import cam_training_transform
 from weaktr.training.epoch_selection import scores_of_tags, selection_score
+from weaktr.training.fusion_watch import FusionWatch
 from weaktr.training.loop import train
 from weaktr.training.tag_dataset import TagDataset
 from weaktr.training.tag_losses import cam_losses
@@ -36,6 +37,7 @@ def run(context: Context) -> Result | None:
     torch.manual_seed(seed)
     model = CAMNetwork.from_params(params, len(manifest.classes)).to(context.device)
     model.set_gradient_checkpointing(context.params.runtime.activation_checkpointing)
+    fusion = FusionWatch(model.fusion)
     transform = cam_training_transform(
         params.augment, input_size=params.input_size, mean=model.mean, std=model.std
     )
@@ -45,7 +47,10 @@ def run(context: Context) -> Result | None:
         history = train(
             model,
             TagDataset(training, transform, seed=seed),
-            lambda logits, targets: cam_losses(logits, targets).named(),
+            lambda logits, targets: {
+                **cam_losses(logits, targets).named(),
+                **fusion.weights(logits.head_weights),
+            },
             cam_optimizer(model, params),
             lambda steps: cam_schedule(params, steps),
             training_settings(
@@ -58,6 +63,7 @@ def run(context: Context) -> Result | None:
             on_resume=context.log_earlier,
             on_epoch=lambda epoch, values: context.log_epoch(values, epochs),
             name_of=lambda index: training.records[index].id,
+            gradient_facts=fusion.gradient,
         )
     scores = {
         split: scores_of_tags(model, part, params.input_size)

@@ -62,6 +62,10 @@ def run(
         on_step(step)
         return {"loss": (output - target).square().mean()}
 
+    def gradient_facts() -> dict[str, Tensor]:
+        gradients = [p.grad.abs().mean() for p in model.parameters() if p.grad is not None]
+        return {"gradient": torch.stack(gradients).mean()}
+
     settings: dict[str, Any] = {"batch_size": 4, "seed": 3, **options}
     try:
         return train(
@@ -74,6 +78,7 @@ def run(
             checkpoint=checkpoint,
             score=score,
             stop=stop,
+            gradient_facts=gradient_facts,
         )
     except Killed:
         return []

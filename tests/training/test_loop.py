@@ -159,6 +159,18 @@ def test_accumulated_batches_make_the_step_of_a_large_one() -> None:
         torch.testing.assert_close(a, b)
 
 
+def test_what_is_seen_of_gradients_is_that_of_the_whole_step() -> None:
+    found = []
+    for batch_size, accumulate in ((12, 1), (6, 2), (4, 3)):
+        model = nn.Linear(8, 1)
+        nn.init.zeros_(model.weight)
+        nn.init.zeros_(model.bias)
+        (values,) = run(model, epochs=1, batch_size=batch_size, accumulate=accumulate)
+        found.append(values["gradient"])
+    assert found[0] > 0
+    assert found[1:] == pytest.approx([found[0]] * 2)
+
+
 def test_more_accumulation_than_batches_still_makes_a_step() -> None:
     model, untouched = network(), network()
     run(model, epochs=1, accumulate=100)

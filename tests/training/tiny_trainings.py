@@ -17,6 +17,7 @@ from weaktr.precision import autocast, float32_products
 from weaktr.training.cam_optimization import cam_optimizer, cam_schedule
 from weaktr.training.clipped_cross_entropy import ClippedCrossEntropy
 from weaktr.training.decoder_optimization import decoder_optimizer, decoder_schedule
+from weaktr.training.fusion_watch import FusionWatch
 from weaktr.training.loading import Batch
 from weaktr.training.loss_watch import LossWatch
 from weaktr.training.schedules import Schedule
@@ -36,7 +37,8 @@ def cam_training(device: str) -> Training:
     model = CAMNetwork.from_params(params, CLASSES).to(device)
 
     def loss(logits: Any, tags: Tensor) -> Losses:
-        return cam_losses(logits, tags).named()
+        named = cam_losses(logits, tags).named()
+        return {**named, **FusionWatch(model.fusion).weights(logits.head_weights)}
 
     images, tags = torch.randn(2, 3, SIDE, SIDE), torch.tensor([[1.0, 0, 1], [0, 1, 0]])
     batch = images.to(device), tags.to(device)
@@ -77,6 +79,7 @@ def take_steps(
         before_step(step)
         yield
 
+    facts = FusionWatch(model.fusion).gradient if isinstance(model, CAMNetwork) else dict
     with float32_products(precision, device):
         train_epoch(
             [batch] * count,
@@ -89,4 +92,5 @@ def take_steps(
             watch=LossWatch(every=count + 1, describe=str, scaler=scaler),
             scaler=scaler,
             whole_step=whole_step,
+            gradient_facts=facts,
         )

@@ -63,8 +63,15 @@ class CamParams(Section):
     """For 512 images per step; scaled by (batch_size * accumulate) / 512."""
     backbone_lr_scale: Annotated[Real, Field(gt=0, le=1)] = 1.0
     """Rate of the backbone's blocks and patch embedding, as a share of `lr` (published: 1)."""
+    fusion_lr_scale: Positive = 1.0
+    """Rate of the attention fusion, as a share of `lr` (published: 1)."""
     weight_decay: NonNegative = 0.03
     """AdamW's; all parameters decay, as in the published code."""
+    fusion_weight_decay: NonNegative | None = None
+    """The attention fusion's; null: `weight_decay`, as published."""
+    fusion_eps: Positive = 1e-8
+    """AdamW's epsilon for the attention fusion (published: 1e-8); gradients of its size or smaller
+    hardly move it. `fusion_gradient` in the curves says how large they are."""
     warmup_epochs: CountOrZero = 5
     """Epochs of linear warm-up from `warmup_lr`; fewer than `epochs`."""
     warmup_lr: NonNegative = 1e-6

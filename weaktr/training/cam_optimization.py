@@ -12,14 +12,29 @@ def cam_optimizer(model: nn.Module, params: CamParams) -> torch.optim.Optimizer:
 
     Args:
         model: The CAM network; the blocks and patch embedding of its backbone form the first
-            group, whose rate is `backbone_lr_scale` times that of class tokens, head and fusion.
+            group, whose rate is `backbone_lr_scale` times that of class tokens and head, and the
+            fusion the second, with `fusion_lr_scale`, a decay and an epsilon of its own.
         params: The `cam` section.
     """
-    pretrained = ("backbone.blocks.", "backbone.patch_embed.")
-    blocks = [p for name, p in model.named_parameters() if name.startswith(pretrained)]
-    others = [p for name, p in model.named_parameters() if not name.startswith(pretrained)]
+    blocks: list[nn.Parameter] = []
+    fusion: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if name.startswith(("backbone.blocks.", "backbone.patch_embed.")):
+            blocks.append(parameter)
+        elif name.startswith("fusion."):
+            fusion.append(parameter)
+        else:
+            others.append(parameter)
+    decay = params.fusion_weight_decay
     groups = [
         {"params": blocks, "lr_scale": params.backbone_lr_scale},
+        {
+            "params": fusion,
+            "lr_scale": params.fusion_lr_scale,
+            "weight_decay": params.weight_decay if decay is None else decay,
+            "eps": params.fusion_eps,
+        },
         {"params": others, "lr_scale": 1.0},
     ]
     return torch.optim.AdamW(groups, lr=params.lr, weight_decay=params.weight_decay, fused=True)

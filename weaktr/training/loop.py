@@ -51,6 +51,7 @@ def train(
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, values: None,
     on_resume: Callable[[list[dict[str, float]]], None] = lambda history: None,
     name_of: Callable[[int], str] = str,
+    gradient_facts: Callable[[], Losses] = dict,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[dict[str, float]]:
     """Trains in place and returns the curves.
@@ -78,6 +79,7 @@ def train(
         on_epoch: Called with the epoch's number, from 1, and its curves.
         on_resume: Called with the curves of the epochs that earlier runs have completed, if any.
         name_of: From the index of a sample to its name, for messages.
+        gradient_facts: Called after every backward pass; means of what it gives are recorded too.
         say: Is told, once, if training waits long for its batches.
 
     Returns:
@@ -181,6 +183,7 @@ def train(
             watch=watch,
             scaler=scaler,
             whole_step=whole_step,
+            gradient_facts=gradient_facts,
         )
         watch.check()
         if epoch == began and is_first() and (line := waiting_in_words(clock.share, loader)):

@@ -27,6 +27,7 @@ def train_epoch(
     watch: LossWatch,
     scaler: torch.amp.GradScaler,
     whole_step: Callable[[int], AbstractContextManager[None]],
+    gradient_facts: Callable[[], Losses] = dict,
 ) -> None:
     """Takes the optimiser steps of one epoch.
 
@@ -42,6 +43,7 @@ def train_epoch(
         scaler: Scales the loss where gradients are float16, and leaves out steps whose gradients
             overflow; else it does nothing.
         whole_step: Around each step; given its number.
+        gradient_facts: What to record of a step's gradients, which are those of all processes.
     """
     stream = iter(batches)
     for step in steps:
@@ -56,5 +58,8 @@ def train_epoch(
                     sums[name] = sums.get(name, 0.0) + all_sum(value.detach().float())
             watch.see(step, sums["loss"])
             sum_gradients(p for group in optimizer.param_groups for p in group["params"])
+            scaler.unscale_(optimizer)  # of the sum, so that all processes find the same overflows
+            for name, value in gradient_facts().items():
+                sums[name] = sums.get(name, 0.0) + accumulate * value
             scaler.step(optimizer)
             scaler.update()

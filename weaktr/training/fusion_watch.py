@@ -1,0 +1,58 @@
+"""Whether the attention fusion learns: its gradient and its head weights, epoch by epoch."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from weaktr.distributed import batch_share
+from weaktr.models.attention_fusion import AdaptiveAttentionFusion, MeanAttentionFusion
+
+
+class FusionWatch:
+    """Measures a fusion while it trains, without waiting for the device.
+
+    Args:
+        fusion: The module whose parameters' gradients are looked at; a mean fusion has none, and
+            nothing is measured.
+    """
+
+    def __init__(self, fusion: AdaptiveAttentionFusion | MeanAttentionFusion) -> None:
+        self.fusion = fusion
+
+    def weights(self, head_weights: Tensor) -> Mapping[str, Tensor]:
+        """What the head weights `[B, L, H]` of a batch look like, as part of the batch's mean.
+
+        Returns:
+            `head_weight`: their mean. `head_weight_spread`: the standard deviation over the heads
+            of an image. Of several processes, each one's part.
+        """
+        if isinstance(self.fusion, MeanAttentionFusion):
+            return {}
+        heads = head_weights.detach().flatten(1)
+        share = batch_share(len(heads))
+        return {
+            "head_weight": share * heads.mean(),
+            "head_weight_spread": share * heads.std(dim=1, correction=0).mean(),
+        }
+
+    def gradient(self) -> Mapping[str, Tensor]:
+        """The gradient of a step, once all processes have summed it.
+
+        Returns:
+            `fusion_gradient`: mean absolute value of an element, to be held against AdamW's
+            `fusion_eps`. `fusion_raises`: share of heads whose weight a step along it raises. The
+            last layer's input is a ReLU's output, so that the sign of the sum over a head's row of
+            its gradient is that of the head's own.
+        """
+        if isinstance(self.fusion, MeanAttentionFusion):
+            return {}
+        gradients = {n: p.grad for n, p in self.fusion.named_parameters() if p.grad is not None}
+        if not gradients:
+            return {}
+        elements = torch.cat([gradient.flatten() for gradient in gradients.values()])
+        slopes = gradients["head_ffn.2.weight"].sum(dim=1)
+        return {
+            "fusion_gradient": elements.abs().mean(),
+            "fusion_raises": (slopes < 0).float().mean(),
+        }
