@@ -17,12 +17,14 @@ from stages.common.words import counted
 from weaktr.data.manifest import Manifest
 from weaktr.distributed import is_first
 from weaktr.files import write_json
+from weaktr.models.attention_fusion import LiftAttentionFusion
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.models.saving import save_model
 from weaktr.training.cam_optimization import cam_optimizer, cam_schedule
 from weaktr.training.cam_transform import cam_training_transform
 from weaktr.training.epoch_selection import scores_of_tags, selection_score
 from weaktr.training.fusion_watch import FusionWatch
+from weaktr.training.lift import measure_lift
 from weaktr.training.loop import train
 from weaktr.training.tag_dataset import TagDataset
 from weaktr.training.tag_losses import cam_losses
@@ -65,6 +67,8 @@ def run(context: Context) -> Result | None:
             name_of=lambda index: training.records[index].id,
             gradient_facts=fusion.gradient,
         )
+    if isinstance(model.fusion, LiftAttentionFusion):
+        model.fusion.set_lift(*measure_lift(model, training, params.input_size))
     scores = {
         split: scores_of_tags(model, part, params.input_size)
         for split in ("train", "val")

@@ -22,6 +22,7 @@ OVERLAYS = [
     "ablation-mean-fusion",
     "cam-dinov2-b-448",
     "cam-dinov3-s-448",
+    "lift-fusion",
     "select-with-masks",
     "supervised",
     "two-rounds",

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from weaktr.data.manifest import Record
 from weaktr.heads.seen import SeenImage
+from weaktr.models.attention_fusion import HeadWeights
 from weaktr.models.cam_network import CAMLayers
 
 GRID = (4, 6)
@@ -48,9 +49,10 @@ def planted(heads: Sequence[Sequence[str]], left: int = 1, weights: float = 1.0)
         queries.append(query[None])
         keys.append(key[None])
     coarse = inside.float()[None]
+    same = torch.full((1, len(heads), len(heads[0])), weights)
     layers = CAMLayers(
         coarse=coarse.view(1, 1, *GRID),
-        head_weights=torch.full((1, len(heads), len(heads[0])), weights),
+        head_weights=HeadWeights(same, same),
         queries=queries,
         keys=keys,
         class_logits=torch.zeros(1, 1),
@@ -64,7 +66,8 @@ def planted(heads: Sequence[Sequence[str]], left: int = 1, weights: float = 1.0)
         record=Record("x", "x.png", "train", ("cat",), width, height, ""),
         present=[0],
         grid=GRID,
-        weights=layers.head_weights[0],
+        weights=same[0],
+        row_weights=same[0],
         coarse=coarse,
         rows=torch.stack(rows),
         layers=layers,

@@ -12,6 +12,8 @@ from tests.backbones import BACKBONES, CLASSES, cam_network, image
 from weaktr.config.backbone import BackboneParams
 from weaktr.config.cam import CamParams
 from weaktr.errors import UserError
+from weaktr.models.attention_fusion import LiftAttentionFusion
+from weaktr.models.attention_maps import fuse_attention
 from weaktr.models.cam_network import CAMLogits, CAMNetwork
 
 
@@ -162,3 +164,22 @@ def test_an_input_smaller_than_a_patch_is_refused() -> None:
     build("vit_base_patch32_224", input_size=32)
     with pytest.raises(UserError, match=r"cam.input_size must be at least a patch.* Got: 31"):
         build("vit_base_patch32_224", input_size=31)
+
+
+def test_lift_weighs_class_rows_and_affinity_apart() -> None:
+    network, mean = build(fusion="lift").eval(), build(fusion="mean").eval()
+    mean.load_state_dict(network.state_dict(), strict=False)
+    x, _ = batch()
+    torch.testing.assert_close(network.maps(x).fine, mean.maps(x).fine)
+
+    fusion = network.fusion
+    assert isinstance(fusion, LiftAttentionFusion)
+    fusion.set_lift(torch.rand(3, 3), torch.rand(3, 3))
+    maps, layers = network.maps(x), network.layers(x)
+    queries, keys, layout = layers.queries, layers.keys, network.layout
+    cross, _ = fuse_attention(fusion.rows.expand(3, 3, 3), queries, keys, layout)
+    _, affinity = fuse_attention(fusion.affinity.expand(3, 3, 3), queries, keys, layout)
+    torch.testing.assert_close(maps.cross.flatten(2), cross)
+    torch.testing.assert_close(maps.affinity, affinity)
+    fine = maps.propagate(maps.fused).mean(dim=(2, 3))
+    torch.testing.assert_close(network(x).fine, fine, rtol=1e-4, atol=1e-7)

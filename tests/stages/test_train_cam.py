@@ -3,14 +3,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
 
 from stages import train_cam
 from stages.common.runner import run_stage, stage_named
 from stages.common.stage import Context
 from tests.tiny import contents, tiny_params, write_params
 from weaktr.config.load import parse_params
+from weaktr.data.manifest import Manifest
 from weaktr.errors import UserError
+from weaktr.models.attention_fusion import SHARPNESS, LiftAttentionFusion
+from weaktr.models.attention_lift import weights_of
+from weaktr.models.cam_network import CAMNetwork
+from weaktr.models.saving import load_model
 from weaktr.stopping import Stop, Stopped
+from weaktr.training.lift import measure_lift
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +73,18 @@ def test_weights_out_of_reach_stop_it_at_once_and_those_of_the_segmenter_are_nam
     with pytest.raises(UserError, match="run `prepare`"):  # it goes on
         run_stage(stage, params_file=Path("params.yaml"), track=False)
     assert "Warning: train_decoder will need this." in capsys.readouterr().err
+
+
+def test_lift_is_measured_when_the_weights_are_final(workspace: Path) -> None:
+    params = parse_params(tiny_params(cam__fusion="lift", cam__select="map"))
+    context = Context(params=params, device="cpu", reports=Path("reports/train_cam"))
+    train_cam.run(context)
+    model = load_model("models/cam", CAMNetwork).model
+    fusion = model.fusion
+    assert isinstance(fusion, LiftAttentionFusion)
+    training = Manifest.load(Path("data/prepared")).of_split("train")
+    rows, affinity = measure_lift(model, training, params.cam.input_size)
+    assert rows.std() > 0
+    assert torch.equal(fusion.rows, weights_of(rows, SHARPNESS))
+    assert torch.equal(fusion.affinity, weights_of(affinity, SHARPNESS))
+    assert "head_weight" not in Path("reports/train_cam/curves.csv").read_text()

@@ -41,9 +41,10 @@ class CamParams(Section):
     spare_classes: CountOrZero = 0
     """Class tokens beyond the data set's classes, as in the released COCO weights: they take part
     in attention and predict nothing."""
-    fusion: Literal["adaptive", "mean"] = "adaptive"
+    fusion: Literal["adaptive", "mean", "lift"] = "adaptive"
     """`adaptive`: each image has its own head weights, by a learned fusion (the method). `mean`:
-    all heads weigh the same."""
+    all heads weigh the same. `lift`: heads weigh by how well they keep to the objects of the
+    coarse CAM, measured on the training images; not published, see docs/evidence.md."""
     reduction: Count = 8
     """Fusion: hidden width that mixes layers and heads, as a divisor of their number."""
     feat_reduction: Count = 8

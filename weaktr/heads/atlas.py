@@ -39,6 +39,7 @@ class Atlas:
     Attributes:
         images: Ids of the images.
         weight: The fusion's weight, mean.
+        row_weight: That in the class rows, where it is another (`cam.fusion: lift`).
         weight_low, weight_high: Its 10th and 90th percentile over the images.
         entropy, distance, class_row, affinity: Means of what `HeadFacts` says.
         oracle: By true masks, where they were asked for.
@@ -46,6 +47,7 @@ class Atlas:
 
     images: tuple[str, ...]
     weight: Values
+    row_weight: Values
     weight_low: Values
     weight_high: Values
     entropy: Values
@@ -68,15 +70,15 @@ class Atlas:
     def correlations(self) -> dict[str, float]:
         """Spearman's rank correlations over all heads, by what is held against what."""
         found = {
-            "weight, class row": spearman(self.weight, self.class_row),
+            "weight, class row": spearman(self.row_weight, self.class_row),
             "weight, affinity": spearman(self.weight, self.affinity),
         }
         if self.oracle is not None:
-            for name, by_cams, by_masks in (
-                ("class row", self.class_row, self.oracle.class_row),
-                ("affinity", self.affinity, self.oracle.affinity),
+            for name, weight, by_cams, by_masks in (
+                ("class row", self.row_weight, self.class_row, self.oracle.class_row),
+                ("affinity", self.weight, self.affinity, self.oracle.affinity),
             ):
-                found[f"weight, {name} by masks"] = spearman(self.weight, by_masks)
+                found[f"weight, {name} by masks"] = spearman(weight, by_masks)
                 found[f"{name}, the same by masks"] = spearman(by_cams, by_masks)
         return found
 

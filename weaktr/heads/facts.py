@@ -7,16 +7,15 @@ import torch
 from torch import Tensor
 
 from weaktr.heads.seen import SeenImage
-
-OBJECT = 0.5
-"""An object is where the coarse CAM of its tag is above this share of its range."""
+from weaktr.models.attention_lift import affinity_lift, class_row_lift, measurable, objects
 
 
 class HeadFacts(NamedTuple):
     """Of one image, each `[L, H]`; what no object allows to measure is NaN.
 
     Attributes:
-        weight: The fusion's weight.
+        weight: The fusion's weight, in the affinity.
+        row_weight: Its weight in the class rows: the same, but with `cam.fusion: lift`.
         entropy: Of the patches' attention to all tokens, as a share of the largest possible: 0
             where each patch looks at one token, 1 where it looks at all alike.
         distance: Between a patch and those that it attends to, mean in patches.
@@ -27,6 +26,7 @@ class HeadFacts(NamedTuple):
     """
 
     weight: Tensor
+    row_weight: Tensor
     entropy: Tensor
     distance: Tensor
     class_row: Tensor
@@ -35,15 +35,10 @@ class HeadFacts(NamedTuple):
 
 @torch.inference_mode()
 def head_facts(seen: SeenImage) -> HeadFacts:
-    """Measures all heads on one image.
-
-    The object is taken from the coarse CAM, in which no head's weight has a part, so that a head is
-    not praised for agreeing with itself.
-    """
-    inside = _objects(seen.coarse)
-    known = inside.any(dim=1) & ~inside.all(dim=1)
-    mask = inside[known].float()  # [K', P]
-    size = mask.sum(dim=1)
+    """Measures all heads on one image, its objects taken from the coarse CAM."""
+    inside = objects(seen.coarse)
+    known = measurable(inside)
+    inside = inside[known]
     apart = _distances(seen.grid, seen.coarse.device)
     entropies, distances, affinities = [], [], []
     for attention in seen.patch_attention():
@@ -52,25 +47,15 @@ def head_facts(seen: SeenImage) -> HeadFacts:
         to_patches = attention[..., seen.prefix :]
         total = to_patches.sum(-1, keepdim=True).clamp(min=1e-12)
         distances.append(((to_patches * apart).sum(-1) / total[..., 0]).mean(-1))
-        onto = (to_patches @ mask.T) / total  # [H, P, K']
-        stays = (onto * mask.T).sum(1) / size
-        comes = (onto * (1 - mask.T)).sum(1) / (mask.shape[1] - size)
-        affinities.append((stays - comes).mean(-1))
-    rows = seen.rows[:, :, known]
-    held = (rows * mask).sum(-1) / rows.sum(-1).clamp(min=1e-12)
+        affinities.append(affinity_lift(to_patches, inside).mean(-1))
     return HeadFacts(
         weight=seen.weights,
+        row_weight=seen.row_weights,
         entropy=torch.stack(entropies),
         distance=torch.stack(distances),
-        class_row=(held - size / mask.shape[1]).mean(-1),
+        class_row=class_row_lift(seen.rows[:, :, known], inside).mean(-1),
         affinity=torch.stack(affinities),
     )
-
-
-def _objects(coarse: Tensor) -> Tensor:
-    """Where each tag's object is, bool `[K, P]`, by its coarse CAM."""
-    low, high = coarse.amin(1, keepdim=True), coarse.amax(1, keepdim=True)
-    return coarse - low > OBJECT * (high - low)
 
 
 def _distances(grid: tuple[int, int], device: torch.device) -> Tensor:

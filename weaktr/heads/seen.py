@@ -24,7 +24,8 @@ class SeenImage:
         record: The image.
         present: Its K tags, 0-based.
         grid: `(h, w)` in patches, P together.
-        weights: The fusion's weights `[L, H]`.
+        weights: The fusion's weights in the affinity `[L, H]`.
+        row_weights: Its weights in the class rows `[L, H]`.
         coarse: Coarse CAMs of the tags `[K, P]`.
         rows: Attention of the tags' class tokens to patches, head by head `[L, H, K, P]`.
         layers: The rest.
@@ -35,6 +36,7 @@ class SeenImage:
     present: Sequence[int]
     grid: tuple[int, int]
     weights: Tensor
+    row_weights: Tensor
     coarse: Tensor
     rows: Tensor
     layers: CAMLayers
@@ -43,7 +45,8 @@ class SeenImage:
     @property
     def fused(self) -> Tensor:
         """Coarse CAM times the fused class-to-patch attention `[K, P]`."""
-        cross = torch.einsum("lh,lhkp->kp", self.weights, self.rows) / self.weights.numel()
+        cross = torch.einsum("lh,lhkp->kp", self.row_weights, self.rows)
+        cross = cross / self.row_weights.numel()
         return cross * self.coarse
 
     def patch_attention(self) -> Iterator[Tensor]:
@@ -80,7 +83,8 @@ def see(model: CAMNetwork, record: Record, classes: Sequence[str]) -> SeenImage:
         record=record,
         present=present,
         grid=(h, w),
-        weights=layers.head_weights[0].float(),
+        weights=layers.head_weights.affinity[0].float(),
+        row_weights=layers.head_weights.rows[0].float(),
         coarse=layers.coarse[0, present].flatten(1).float(),
         rows=torch.stack(rows),
         layers=layers,

@@ -1,14 +1,30 @@
 """One weight for every attention head of every layer, predicted from what the heads put out."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from weaktr.models.attention_lift import weights_of
 from weaktr.models.attention_maps import TokenLayout
 
 Pool = Literal["max", "avg"]
+SHARPNESS = 2.0
+"""How much lift counts in `LiftAttentionFusion`: a head a standard deviation above the mean weighs
+0.88, one below it 0.12. (Chosen on the demo with its masks, where 1 and 4 gave 0.2 points less.)"""
+
+
+class HeadWeights(NamedTuple):
+    """One weight per head, for each place that attention maps have in the fine CAM.
+
+    Attributes:
+        rows: `[B, L, H]`, of the class rows.
+        affinity: `[B, L, H]`; the published fusion has the same ones in both places.
+    """
+
+    rows: Tensor
+    affinity: Tensor
 
 
 class AdaptiveAttentionFusion(nn.Module):
@@ -85,3 +101,33 @@ class MeanAttentionFusion(nn.Module):
     def forward(self, pooled: Sequence[Tensor]) -> Tensor:
         """Ones `[B, H * L]`."""
         return pooled[0].new_ones(pooled[0].shape[0], self.channels)
+
+
+class LiftAttentionFusion(MeanAttentionFusion):
+    """Heads weigh by their lift: how much better than chance each keeps to objects. Not published.
+
+    Nothing is learned by gradients. While the rest is trained it is a plain mean; then lifts are
+    measured on the training images, by tags and coarse CAMs (`weaktr.training.lift`). A head that
+    is good in class rows is often bad in the affinity, so that each has weights of its own.
+
+    Attributes:
+        rows: Weights in the class rows `[L, H]`.
+        affinity: Weights in the affinity `[L, H]`.
+    """
+
+    rows: Tensor
+    affinity: Tensor
+
+    def __init__(self, *, layers: int, heads: int) -> None:
+        super().__init__(layers=layers, heads=heads)
+        self.register_buffer("rows", torch.ones(layers, heads))
+        self.register_buffer("affinity", torch.ones(layers, heads))
+
+    def set_lift(self, rows: Tensor, affinity: Tensor) -> None:
+        """Weighs the heads by lifts `[L, H]`, one for class rows and one for the affinity."""
+        self.rows.copy_(weights_of(rows, SHARPNESS))
+        self.affinity.copy_(weights_of(affinity, SHARPNESS))
+
+    def forward(self, pooled: Sequence[Tensor]) -> Tensor:
+        """The affinity's weights, `[B, H * L]`."""
+        return self.affinity.mT.flatten().expand(pooled[0].shape[0], -1)

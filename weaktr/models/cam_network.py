@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from weaktr.config.cam import CamParams
 from weaktr.errors import UserError
-from weaktr.models.attention_fusion import AdaptiveAttentionFusion, MeanAttentionFusion
+from weaktr.models.attention_fusion import (
+    AdaptiveAttentionFusion,
+    HeadWeights,
+    LiftAttentionFusion,
+    MeanAttentionFusion,
+)
 from weaktr.models.attention_maps import FusedAttention, TokenLayout, attention_marginals
 from weaktr.models.backbone import Backbone, Tokens, build_backbone
 from weaktr.models.network import Network
@@ -21,7 +26,7 @@ class CAMLogits(NamedTuple):
         coarse: Mean over patches of the coarse CAM, before ReLU. Trains everything but the fusion.
         fine: Mean over patches of the fine CAM. Trains the fusion only: attention maps, attention
             outputs and coarse CAM enter it detached.
-        head_weights: What the fusion made of each image, `[B, L, H]`; no loss of its own.
+        head_weights: Of the affinity, for each image, `[B, L, H]`; no loss of their own.
     """
 
     class_token: Tensor
@@ -47,7 +52,7 @@ class CAMMaps(NamedTuple):
         coarse: `[B, C, h, w]`: the conv head's maps after ReLU.
         cross: `[B, C, h, w]`: the fused class-to-patch attention.
         attention: The fused patch-to-patch attention.
-        head_weights: `[B, H * L]`, index head * L + layer.
+        head_weights: Of the affinity, `[B, H * L]`, index head * L + layer.
         class_logits: `[B, C]`: the logits of the class tokens.
     """
 
@@ -95,14 +100,14 @@ class CAMLayers(NamedTuple):
 
     Attributes:
         coarse: `[B, C, h, w]`: the conv head's maps after ReLU.
-        head_weights: `[B, L, H]`.
+        head_weights: Of the class rows and of the affinity, each `[B, L, H]`.
         queries: L tensors `[B, H, N, d]`, detached.
         keys: L tensors `[B, H, N, d]`, detached.
         class_logits: `[B, C]`: the logits of the class tokens.
     """
 
     coarse: Tensor
-    head_weights: Tensor
+    head_weights: HeadWeights
     queries: list[Tensor]
     keys: list[Tensor]
     class_logits: Tensor
@@ -177,6 +182,8 @@ class CAMNetwork(Network):
         fusion: AdaptiveAttentionFusion | MeanAttentionFusion
         if params.fusion == "mean":
             fusion = MeanAttentionFusion(layers=layers, heads=heads)
+        elif params.fusion == "lift":
+            fusion = LiftAttentionFusion(layers=layers, heads=heads)
         else:
             limits = {
                 "reduction": layers * heads,
@@ -226,12 +233,13 @@ class CAMNetwork(Network):
         with torch.autocast(x.device.type, enabled=False):
             weights = self._head_weights(pooled)
             rows = torch.stack(marginals, dim=1)  # [B, L, H, C + 1, P]
-            fused = torch.einsum("blh,blhcp->bcp", weights, rows) / weights[0].numel()
-            cross, received = fused[:, : self.num_classes], fused[:, -1:]
+            cross, received = _fuse(weights, rows, self.num_classes)
             cam = cross * coarse.detach().relu().flatten(2)
             # The mean over rows of affinity @ cam: only the affinity's column sums matter.
             fine = (received * cam).sum(dim=2) / cam.shape[2]
-        return CAMLogits(self._class_logits(split), coarse.mean(dim=(2, 3)), fine, weights.detach())
+        return CAMLogits(
+            self._class_logits(split), coarse.mean(dim=(2, 3)), fine, weights.affinity.detach()
+        )
 
     def maps(self, x: Tensor) -> CAMMaps:
         """All maps of a batch; differentiable by the fusion's parameters.
@@ -240,14 +248,15 @@ class CAMNetwork(Network):
             x: `[B, 3, H, W]` normalised images.
         """
         seen = self.layers(x)
-        attention = FusedAttention(seen.head_weights, seen.queries, seen.keys, self.layout)
+        weights = seen.head_weights
+        attention = FusedAttention(weights.affinity, seen.queries, seen.keys, self.layout)
         with torch.autocast(x.device.type, enabled=False):
-            cross = attention.class_rows()
+            cross = attention._replace(weights=weights.rows).class_rows()
         return CAMMaps(
             coarse=seen.coarse,
             cross=cross[:, : self.num_classes].unflatten(2, seen.coarse.shape[2:]),
             attention=attention,
-            head_weights=seen.head_weights.mT.flatten(1),
+            head_weights=weights.affinity.mT.flatten(1),
             class_logits=seen.class_logits,
         )
 
@@ -276,7 +285,28 @@ class CAMNetwork(Network):
     def _coarse(self, tokens: Tokens) -> Tensor:
         return self.head(tokens.patches.mT.unflatten(2, tokens.grid))
 
-    def _head_weights(self, pooled: list[Tensor]) -> Tensor:
-        """Head weights `[B, L, H]` from L pooled attention outputs."""
-        weights = self.fusion([x.float() for x in pooled])
-        return weights.unflatten(1, (-1, len(pooled))).mT
+    def _head_weights(self, pooled: list[Tensor]) -> HeadWeights:
+        """Head weights from L pooled attention outputs."""
+        weights = self.fusion([x.float() for x in pooled]).unflatten(1, (-1, len(pooled))).mT
+        if isinstance(self.fusion, LiftAttentionFusion):
+            return HeadWeights(self.fusion.rows.expand_as(weights), weights)
+        return HeadWeights(weights, weights)
+
+
+def _fuse(weights: HeadWeights, rows: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Weighted means of what `attention_marginals` gives.
+
+    Args:
+        weights: Of the heads.
+        rows: `[B, L, H, C + 1, P]`.
+        classes: How many of the class rows to take.
+
+    Returns:
+        Class rows `[B, classes, P]` and the affinity's column sums `[B, 1, P]`.
+    """
+    heads = weights.rows[0].numel()
+    fused = torch.einsum("blh,blhcp->bcp", weights.rows, rows) / heads
+    if weights.affinity is weights.rows:
+        return fused[:, :classes], fused[:, -1:]
+    received = torch.einsum("blh,blhcp->bcp", weights.affinity, rows[:, :, :, -1:]) / heads
+    return fused[:, :classes], received

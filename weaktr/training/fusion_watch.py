@@ -13,7 +13,7 @@ class FusionWatch:
     """Measures a fusion while it trains, without waiting for the device.
 
     Args:
-        fusion: The module whose parameters' gradients are looked at; a mean fusion has none, and
+        fusion: The module whose parameters' gradients are looked at; of a fusion that has none,
             nothing is measured.
     """
 
