@@ -13,6 +13,7 @@ of docs/evidence.md is written anew.
 """
 
 import argparse
+import math
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 from scripts.measure_results import REPOSITORY
 from scripts.pages import put_table
 from stages.common.paths import CAM_MODEL, PREPARED
+from weaktr.cli.options import check_classes
 from weaktr.config.load import load_params
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.errors import UserError, one_sentence
@@ -33,11 +35,11 @@ from weaktr.training.lift import measure_lift
 
 NUMBERS = REPOSITORY / "docs/fusion.json"
 PAGE = REPOSITORY / "docs/evidence.md"
-Runs = dict[str, dict[str, dict[str, float]]]
-"""By data and seed: mIoU in percent, points, rank correlations."""
+Runs = dict[str, dict[str, dict[str, float | None]]]
+"""By data and seed: mIoU in percent, points, rank correlations; null where there is no order."""
 
 
-def measure(folder: Path) -> tuple[int, dict[str, float]]:
+def measure(folder: Path) -> tuple[int, dict[str, float | None]]:
     """The seed of a project, and its numbers.
 
     Raises:
@@ -45,13 +47,16 @@ def measure(folder: Path) -> tuple[int, dict[str, float]]:
     """
     os.chdir(folder)
     params = load_params(Path("params.yaml"))
-    model = load_model(CAM_MODEL, CAMNetwork).model
+    loaded = load_model(CAM_MODEL, CAMNetwork)
+    model = loaded.model
     if model.params.fusion != "adaptive":
         raise UserError(
             f"{folder / CAM_MODEL}: this is for a network with learned head weights; train one "
             f"with cam.fusion: adaptive. Got: {model.params.fusion}"
         )
     manifest, masks = Manifest.load(PREPARED), load_masks(PREPARED)
+    check_classes(str(CAM_MODEL), loaded.classes, PREPARED, manifest.classes)
+    training = manifest.require_split("train")
     records = [one for one in manifest.of_split("val") if one.tags and one.id in masks]
     if len(records) < 2:
         raise UserError(f"{folder / PREPARED}: two val images with tags and masks are needed.")
@@ -65,7 +70,6 @@ def measure(folder: Path) -> tuple[int, dict[str, float]]:
     correlations: list[dict[str, float]] = []
     learned = oracle().headroom
     fusion = LiftAttentionFusion(layers=len(model.backbone.blocks), heads=model.backbone.num_heads)
-    training = manifest.of_split("train")
     fusion.set_lift(*measure_lift(model, training, model.params.input_size))
     model.fusion = fusion
     lifted = oracle().headroom
@@ -86,6 +90,7 @@ COLUMNS: Mapping[str, tuple[Callable[[Mapping[str, float]], float], str]] = {
     "all alike": (lambda one: one["mean"], "{:.1f}"),
     "learned": (lambda one: one["learned"], "{:.1f}"),
     "by lift": (lambda one: one["lift"], "{:.1f}"),
+    "lift gains over all alike": (lambda one: one["lift"] - one["mean"], "{:+.1f}"),
     "lift gains over learned": (lambda one: one["lift"] - one["learned"], "{:+.1f}"),
     "chosen by masks gains": (lambda one: one["masks"] - one["learned"], "{:+.1f}"),
     "worth and learned weight": (
@@ -101,13 +106,19 @@ def table(runs: Runs) -> str:
     head = ["images", "seeds", *COLUMNS]
     rows = [head, ["---"] * len(head)]
     for data, by_seed in runs.items():
-        ones = list(by_seed.values())
+        ones = [
+            {name: math.nan if value is None else value for name, value in one.items()}
+            for one in by_seed.values()
+        ]
         cells = [_spread([value(one) for one in ones], form) for value, form in COLUMNS.values()]
         rows.append([data, str(len(ones)), *cells])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _spread(values: Sequence[float], form: str) -> str:
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return "none"
     if not values[1:]:
         return form.format(values[0])
     return f"{form.format(statistics.mean(values))} ± {statistics.stdev(values):.{form[-3]}f}"
@@ -119,8 +130,10 @@ def main() -> None:
     parser.add_argument("data", help="name of the images, for the table")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="the project")
     arguments = parser.parse_args()
-    runs: Runs = read_json(NUMBERS) if NUMBERS.is_file() else {}
+    if not arguments.data.isprintable() or "|" in arguments.data:
+        parser.error(f"the name must fit into a line of a table. Got: {arguments.data!r}")
     with one_sentence():
+        runs: Runs = read_json(NUMBERS) if NUMBERS.is_file() else {}
         seed, found = measure(arguments.folder)
         runs.setdefault(arguments.data, {})[str(seed)] = found
         write_json(NUMBERS, runs)

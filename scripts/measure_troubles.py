@@ -27,15 +27,17 @@ from weaktr.files import read_json, replace_file, write_json
 PREFIX, PLAIN = "trouble-", "none"
 STEPS = {
     "map_val": "tags (val mAP)",
-    "miou_coarse": "coarse CAM",
-    "miou_seed": "fine CAM",
-    "miou_labels": "pseudo-label",
+    "miou_coarse": "coarse CAM (train)",
+    "miou_seed": "fine CAM (train)",
+    "miou_labels": "pseudo-label (train)",
     "miou_val": "segmenter (val)",
 }
 """What is compared, by its name in `metrics.json`; mIoU in percent but for the first."""
 NUMBERS = REPOSITORY / "docs/troubles.json"
 PICTURE = REPOSITORY / "docs/images/troubles.png"
 PAGE = REPOSITORY / "docs/evidence.md"
+FINISHED = "Success"
+"""DVC's state of an experiment that ran to its end."""
 Numbers = dict[str, dict[str, dict[str, float]]]
 """By trouble, seed and step."""
 
@@ -49,7 +51,7 @@ def collect(experiments: list[dict[str, Any]], recipes: Mapping[str, Mapping[str
     """
     found: Numbers = {}
     for experiment in experiments:
-        if any(experiment.get(step) in (None, "") for step in STEPS):
+        if experiment.get("State") != FINISHED:  # DVC shows others with the workspace's metrics
             continue
         for trouble, values in recipes.items():
             if all(_same(experiment.get(key), values[key]) for key in values if key != "seed"):
@@ -112,7 +114,7 @@ def draw(numbers: Numbers) -> bytes:
         ]
         for trouble in rows
     ]
-    figure = Figure(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
+    figure = Figure(figsize=(9, 0.5 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
     reach = max(abs(value) for row in lost for value in row)
     axes.imshow(lost, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto")

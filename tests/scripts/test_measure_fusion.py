@@ -8,7 +8,7 @@ from scripts.measure_fusion import measure, table
 from tests.tiny import tiny_params, write_params
 from weaktr.errors import UserError
 
-ONE = {
+ONE: dict[str, float | None] = {
     "mean": 60.0,
     "learned": 61.0,
     "lift": 63.0,
@@ -25,8 +25,8 @@ def test_a_project_is_measured(workspace: Path) -> None:
     seed, found = measure(Path())
     assert seed == 0
     assert found.keys() == ONE.keys()
-    assert all(0 <= found[name] <= 100 for name in ("mean", "learned", "lift"))
-    assert all(-1 <= found[name] <= 1 for name in found if "," in name)
+    assert all(0 <= (found[name] or 0) <= 100 for name in ("mean", "learned", "lift"))
+    assert all(-1 <= (found[name] or 0) <= 1 for name in found if "," in name)
 
 
 @pytest.mark.slow
@@ -40,5 +40,10 @@ def test_images_without_masks_are_refused(workspace: Path) -> None:
 def test_the_table_pairs_seeds() -> None:
     lines = table({"one": {"0": ONE}, "two": {"0": ONE, "1": ONE | {"lift": 64.0}}}).splitlines()
     one, two = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:])
-    assert one == ["one", "1", "60.0", "61.0", "63.0", "+2.0", "+4.5", "+0.00", "+0.60"]
-    assert two[4:6] == ["63.5 ± 0.7", "+2.5 ± 0.7"]
+    assert one == ["one", "1", "60.0", "61.0", "63.0", "+3.0", "+2.0", "+4.5", "+0.00", "+0.60"]
+    assert two[4:7] == ["63.5 ± 0.7", "+3.5 ± 0.7", "+2.5 ± 0.7"]
+
+
+def test_a_correlation_without_an_order_leaves_its_cell_empty() -> None:
+    line = table({"one": {"0": ONE | {"lift, rows": None}}}).splitlines()[2]
+    assert line.endswith("| +0.00 | none |")

@@ -17,7 +17,7 @@ def experiment(values: dict[str, Any], **more: object) -> dict[str, Any]:
 
 
 def finished(values: dict[str, Any], seed: int, miou: float) -> dict[str, Any]:
-    return experiment(values, **dict.fromkeys(STEPS, miou), seed=float(seed))
+    return experiment(values, **dict.fromkeys(STEPS, miou), seed=float(seed), State="Success")
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def test_experiments_are_told_apart_by_their_params(recipes: dict[str, dict[str,
         finished(plain, 1, 72.0),
         finished(crowds, 0, 50.0),
         finished(plain | {"cam.epochs": 3}, 0, 99.0),  # somebody's own experiment
-        experiment(recipes["context"], **dict.fromkeys(STEPS), seed=0.0),  # still queued
+        experiment(recipes["context"], **dict.fromkeys(STEPS), seed=0.0, State="Queued"),
+        finished(recipes["context"], 1, 83.8) | {"State": "Running"},  # the workspace's metrics
+        finished(recipes["context"], 2, 83.8) | {"State": "Failed"},
         dict.fromkeys(STEPS, 1.0) | {"seed": 0.0},  # of a commit that knew no troubles
     ]
     found = collect(shown, recipes)

@@ -55,6 +55,19 @@ def test_raised_heads_are_those_whose_weight_a_step_raises() -> None:
     assert share == pytest.approx(raised.float().mean().item())
 
 
+def test_a_step_that_overflows_leaves_the_curves_finite() -> None:
+    module = fusion()
+    head_weights(module).sum().backward()
+    first = next(iter(module.parameters()))
+    assert first.grad is not None
+    first.grad.view(-1)[0] = torch.inf
+    found = FusionWatch(module).gradient()
+    assert {name: value.item() for name, value in found.items()} == {
+        "fusion_gradient": 0,
+        "fusion_raises": 0,
+    }
+
+
 def test_nothing_is_measured_of_a_mean() -> None:
     watch = FusionWatch(MeanAttentionFusion(layers=LAYERS, heads=HEADS))
     assert watch.weights(torch.ones(4, LAYERS, HEADS)) == {}

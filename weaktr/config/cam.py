@@ -44,7 +44,8 @@ class CamParams(Section):
     fusion: Literal["adaptive", "mean", "lift"] = "adaptive"
     """`adaptive`: each image has its own head weights, by a learned fusion (the method). `mean`:
     all heads weigh the same. `lift`: heads weigh by how well they keep to the objects of the
-    coarse CAM, measured on the training images; not published, see docs/evidence.md."""
+    coarse CAM, measured on the training images when training is done (until then, and to `select`,
+    all weigh the same); not published, see docs/evidence.md."""
     reduction: Count = 8
     """Fusion: hidden width that mixes layers and heads, as a divisor of their number."""
     feat_reduction: Count = 8

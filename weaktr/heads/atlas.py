@@ -39,7 +39,7 @@ class Atlas:
     Attributes:
         images: Ids of the images.
         weight: The fusion's weight, mean.
-        row_weight: That in the class rows, where it is another (`cam.fusion: lift`).
+        row_weight: That in the class rows: another one only with `cam.fusion: lift`.
         weight_low, weight_high: Its 10th and 90th percentile over the images.
         entropy, distance, class_row, affinity: Means of what `HeadFacts` says.
         oracle: By true masks, where they were asked for.

@@ -22,6 +22,11 @@ def sentences(atlas: Atlas) -> Iterator[str]:
             "the network has not learned its tags yet."
         )
     found = atlas.correlations()
+    if not np.array_equal(atlas.row_weight, atlas.weight):
+        yield (
+            "These weights are of the affinity; class rows have their own (row_weight in --json). "
+            "They were made from lift, so that it is worth by masks that tells of them."
+        )
     yield (
         f"Rank correlation of weight and lift, {atlas.weight.size} heads: class rows "
         f"{_signed(found['weight, class row'])}, affinity {_signed(found['weight, affinity'])} "
@@ -96,6 +101,7 @@ def _head(atlas: Atlas, index: int) -> dict[str, Any]:
     layer, head = map(int, head_name(index, atlas.weight.shape[1]).split("."))
     columns = {
         "weight": atlas.weight,
+        "row_weight": atlas.row_weight,
         "weight_p10": atlas.weight_low,
         "weight_p90": atlas.weight_high,
         "entropy": atlas.entropy,

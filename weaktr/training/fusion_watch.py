@@ -41,9 +41,10 @@ class FusionWatch:
 
         Returns:
             `fusion_gradient`: mean absolute value of an element, to be held against AdamW's
-            `fusion_eps`. `fusion_raises`: share of heads whose weight a step along it raises. The
-            last layer's input is a ReLU's output, so that the sign of the sum over a head's row of
-            its gradient is that of the head's own.
+            `fusion_eps`. `fusion_raises`: share of heads for whose weight the gradient asks more.
+            The last layer's inputs are not negative, so that the sum over a head's row of its
+            gradient has the sign of the head's own, images weighed by their activation. Both are 0
+            in a step that float16 skips, as its gradient overflowed.
         """
         if isinstance(self.fusion, MeanAttentionFusion):
             return {}
@@ -51,8 +52,9 @@ class FusionWatch:
         if not gradients:
             return {}
         elements = torch.cat([gradient.flatten() for gradient in gradients.values()])
-        slopes = gradients["head_ffn.2.weight"].sum(dim=1)
+        finite = elements.isfinite().all()
+        raises = gradients["head_ffn.2.weight"].sum(dim=1) < 0
         return {
-            "fusion_gradient": elements.abs().mean(),
-            "fusion_raises": (slopes < 0).float().mean(),
+            "fusion_gradient": torch.where(finite, elements, 0).abs().mean(),
+            "fusion_raises": (raises & finite).float().mean(),
         }
