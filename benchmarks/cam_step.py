@@ -63,7 +63,7 @@ def _step(
     model.zero_grad(set_to_none=True)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         output = forward(x)
-    logits = output[:3] if isinstance(output, tuple) else (output,)
+    logits = output if isinstance(output, tuple) else (output,)
     losses = [F.multilabel_soft_margin_loss(logit.float(), y) for logit in logits]
     torch.stack(losses).sum().backward()
 

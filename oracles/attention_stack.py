@@ -86,8 +86,6 @@ class StackedMaps(NamedTuple):
     """`[B, C, P]`."""
     affinity: Tensor
     """`[B, P, P]`."""
-    weights: Tensor
-    """`[B, L, H]`."""
 
 
 def stacked_maps(network: CAMNetwork, x: Tensor) -> StackedMaps:
@@ -110,14 +108,12 @@ def stacked_maps(network: CAMNetwork, x: Tensor) -> StackedMaps:
     features = stack.view(L, B, N, D // H, H).permute(1, 4, 0, 2, 3).contiguous()  # [B, H, L, N, d]
     pooled = features.amax(dim=3) if fusion.pool == "max" else features.mean(dim=3)
     weights = fusion.head_ffn(fusion.feature_ffn(pooled).flatten(1))
-    fused = stack_fusion(weights, maps, C, C)
-    return StackedMaps(classes, coarse, *fused, weights.view(B, H, L).mT)
+    return StackedMaps(classes, coarse, *stack_fusion(weights, maps, C, C))
 
 
 def stacked_forward(network: CAMNetwork, x: Tensor) -> CAMLogits:
     """`CAMNetwork.forward` the published way."""
-    classes, coarse, cross, affinity, weights = stacked_maps(network, x)
+    classes, coarse, cross, affinity = stacked_maps(network, x)
     cam = cross.view_as(coarse) * coarse.detach().clone().relu()
     fine = affinity[:, None] @ cam.flatten(2)[..., None]  # [B, C, P, 1]
-    means = classes.mean(-1), coarse.mean(dim=(2, 3)), fine.mean(dim=(2, 3))
-    return CAMLogits(*means, weights.detach())
+    return CAMLogits(classes.mean(-1), coarse.mean(dim=(2, 3)), fine.mean(dim=(2, 3)))

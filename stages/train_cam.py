@@ -51,7 +51,7 @@ def run(context: Context) -> Result | None:
             TagDataset(training, transform, seed=seed),
             lambda logits, targets: {
                 **cam_losses(logits, targets).named(),
-                **fusion.weights(logits.head_weights),
+                **fusion.weights(),
             },
             cam_optimizer(model, params),
             lambda steps: cam_schedule(params, steps),

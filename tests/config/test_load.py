@@ -38,7 +38,7 @@ def test_small_floats_survive_a_rewrite_by_dvc() -> None:
         ({"cam": {"lr": float("nan")}}, "cam.lr: input should be a finite number. Got: nan."),
         ({"cam": {"epochs": 2.5}}, "cam.epochs: input should be a valid integer. Got: 2.5."),
         ({"cam": {"epochs": "3"}}, "cam.epochs: input should be a valid integer. Got: '3'."),
-        ({"cam": {"fusion": "max"}}, "cam.fusion: input should be 'adaptive' or 'mean'."),
+        ({"cam": {"fusion": "max"}}, "cam.fusion: input should be 'adaptive', 'mean' or 'lift'."),
         ({"labels": {"flip": "yes"}}, "labels.flip: input should be a valid boolean."),
         ({"labels": {"scales": []}}, "labels.scales: "),
         ({"labels": {"scales": [1, 0]}}, "labels.scales.1: input should be greater than 0."),

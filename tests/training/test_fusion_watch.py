@@ -23,10 +23,14 @@ def head_weights(module: AdaptiveAttentionFusion, batch: int = 4) -> torch.Tenso
 
 
 def test_weights_are_measured_over_the_heads_of_an_image() -> None:
-    weights = torch.tensor([[[0.2, 0.4]], [[0.6, 0.6]]])
-    found = FusionWatch(fusion()).weights(weights)
-    assert found["head_weight"].item() == pytest.approx(0.45)
-    assert found["head_weight_spread"].item() == pytest.approx(0.05)
+    module = fusion()
+    watch = FusionWatch(module)
+    assert watch.weights() == {}
+    weights = head_weights(module).detach()
+    spreads = [image.std(correction=0).item() for image in weights]
+    found = watch.weights()
+    assert found["head_weight"].item() == pytest.approx(weights.mean().item())
+    assert found["head_weight_spread"].item() == pytest.approx(sum(spreads) / len(spreads))
 
 
 def test_the_gradient_is_the_mean_over_elements() -> None:
@@ -68,7 +72,19 @@ def test_a_step_that_overflows_leaves_the_curves_finite() -> None:
     }
 
 
+@pytest.mark.slow
+def test_a_compiled_network_is_watched_too() -> None:
+    module = fusion()
+    watch = FusionWatch(module)
+    compiled = torch.compile(module, backend="aot_eager")
+    pooled = [torch.rand(4, 8) for _ in range(LAYERS)]
+    weights = compiled(pooled)
+    assert watch.heads is not None
+    torch.testing.assert_close(watch.heads, weights)
+    assert not watch.heads.requires_grad
+
+
 def test_nothing_is_measured_of_a_mean() -> None:
     watch = FusionWatch(MeanAttentionFusion(layers=LAYERS, heads=HEADS))
-    assert watch.weights(torch.ones(4, LAYERS, HEADS)) == {}
+    assert watch.weights() == {}
     assert watch.gradient() == {}

@@ -36,9 +36,10 @@ def cam_training(device: str) -> Training:
     params = CamParams(backbone=VIT, input_size=SIDE, reduction=2, feat_reduction=2)
     model = CAMNetwork.from_params(params, CLASSES).to(device)
 
+    watch = FusionWatch(model.fusion)
+
     def loss(logits: Any, tags: Tensor) -> Losses:
-        named = cam_losses(logits, tags).named()
-        return {**named, **FusionWatch(model.fusion).weights(logits.head_weights)}
+        return {**cam_losses(logits, tags).named(), **watch.weights()}
 
     images, tags = torch.randn(2, 3, SIDE, SIDE), torch.tensor([[1.0, 0, 1], [0, 1, 0]])
     batch = images.to(device), tags.to(device)

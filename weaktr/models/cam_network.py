@@ -26,13 +26,11 @@ class CAMLogits(NamedTuple):
         coarse: Mean over patches of the coarse CAM, before ReLU. Trains everything but the fusion.
         fine: Mean over patches of the fine CAM. Trains the fusion only: attention maps, attention
             outputs and coarse CAM enter it detached.
-        head_weights: Of the affinity, for each image, `[B, L, H]`; no loss of their own.
     """
 
     class_token: Tensor
     coarse: Tensor
     fine: Tensor
-    head_weights: Tensor
 
 
 class Affinity(Protocol):
@@ -237,9 +235,7 @@ class CAMNetwork(Network):
             cam = cross * coarse.detach().relu().flatten(2)
             # The mean over rows of affinity @ cam: only the affinity's column sums matter.
             fine = (received * cam).sum(dim=2) / cam.shape[2]
-        return CAMLogits(
-            self._class_logits(split), coarse.mean(dim=(2, 3)), fine, weights.affinity.detach()
-        )
+        return CAMLogits(self._class_logits(split), coarse.mean(dim=(2, 3)), fine)
 
     def maps(self, x: Tensor) -> CAMMaps:
         """All maps of a batch; differentiable by the fusion's parameters.

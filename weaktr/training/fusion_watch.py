@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from weaktr.distributed import batch_share
 from weaktr.models.attention_fusion import AdaptiveAttentionFusion, MeanAttentionFusion
@@ -19,17 +19,24 @@ class FusionWatch:
 
     def __init__(self, fusion: AdaptiveAttentionFusion | MeanAttentionFusion) -> None:
         self.fusion = fusion
+        self.heads: Tensor | None = None
+        if not isinstance(fusion, MeanAttentionFusion):
+            fusion.register_forward_hook(self._see)
 
-    def weights(self, head_weights: Tensor) -> Mapping[str, Tensor]:
-        """What the head weights `[B, L, H]` of a batch look like, as part of the batch's mean.
+    def _see(self, fusion: nn.Module, pooled: object, weights: Tensor) -> None:
+        """Keeps the head weights `[B, H * L]` of the latest batch."""
+        self.heads = weights.detach()
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """What the head weights of the latest batch look like, as part of the batch's mean.
 
         Returns:
             `head_weight`: their mean. `head_weight_spread`: the standard deviation over the heads
             of an image. Of several processes, each one's part.
         """
-        if isinstance(self.fusion, MeanAttentionFusion):
+        if self.heads is None:
             return {}
-        heads = head_weights.detach().flatten(1)
+        heads = self.heads
         share = batch_share(len(heads))
         return {
             "head_weight": share * heads.mean(),

@@ -1,6 +1,5 @@
 """The CAM network's three multi-label losses (WeakTr, section III-B)."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -26,12 +25,11 @@ class TagLosses(NamedTuple):
         return {"loss": self.total, **{f"loss_{k}": v for k, v in self._asdict().items()}}
 
 
-def cam_losses(logits: Sequence[Tensor], targets: Tensor) -> TagLosses:
+def cam_losses(logits: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> TagLosses:
     """Compares each head of the CAM network with the image-level tags.
 
     Args:
-        logits: Logits of class tokens, coarse CAM and fine CAM, each `[B, C]`, as the CAM network
-            gives them first.
+        logits: Logits of class tokens, coarse CAM and fine CAM, each `[B, C]`.
         targets: 1 where the image carries the tag, else 0: `[B, C]`.
 
     Returns:
@@ -40,6 +38,6 @@ def cam_losses(logits: Sequence[Tensor], targets: Tensor) -> TagLosses:
     """
     share = batch_share(len(targets))
     class_token, coarse, fine = (
-        share * F.multilabel_soft_margin_loss(head.float(), targets.float()) for head in logits[:3]
+        share * F.multilabel_soft_margin_loss(head.float(), targets.float()) for head in logits
     )
     return TagLosses(class_token, coarse, fine)
