@@ -3,6 +3,8 @@
 import shutil
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,16 @@ def begun(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "begun"
 
 
+@contextmanager
+def hangups(handler: signal.Handlers) -> Iterator[None]:
+    """What is started inside begins with this for SIGHUP."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def made_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     monkeypatch.chdir(folder)
     return contents(*MADE)
@@ -54,7 +66,8 @@ def test_a_signal_saves_says_so_and_leaves_and_the_next_run_goes_on(
     code: int,
 ) -> None:
     shutil.copy(empty_store, begun / "mlflow.db")
-    first = start_stage(begun, "train_cam")
+    with hangups(signal.SIG_DFL):  # else `nohup make test` would have them ignored
+        first = start_stage(begun, "train_cam")
     first.wait_for_line(f"train_cam 3/{EPOCHS}")
     first.process.send_signal(number)
     ended, output = first.end()
@@ -91,11 +104,8 @@ def test_a_warning_signal_saves_and_the_training_goes_on(begun: Path) -> None:
 
 def test_what_is_ignored_stays_ignored(begun: Path) -> None:
     """`nohup` ignores SIGHUP."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with hangups(signal.SIG_IGN):
         running = start_stage(begun, "train_cam", "--no-track")
-    finally:
-        signal.signal(signal.SIGHUP, before)
     running.wait_for_line(f"train_cam 3/{EPOCHS}")
     running.process.send_signal(signal.SIGHUP)
     assert running.end()[0] == 0
