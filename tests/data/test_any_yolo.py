@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oracles import data_sets
@@ -41,6 +41,12 @@ yolo_files = st.lists(
 @within_seconds
 @given(
     yolo_files, yolo_files, st.sampled_from(["utf-8", "utf-8-sig"]), st.sampled_from(["\n", "\r\n"])
+)
+@example(
+    train=[None],
+    val=[["0 0.0 0.0 0.25 0.0 0.25 0.5 0.0 0.5", yolo_line(1, [[1, 2, 7, 2, 7, 3, 1, 3]])]],
+    encoding="utf-8",
+    end="\n",
 )
 def test_yolo_labels(
     tmp_path_factory: pytest.TempPathFactory,

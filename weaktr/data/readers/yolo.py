@@ -124,7 +124,7 @@ def _marked(
         if min(corners) < -_BEYOND or max(corners) > 1 + _BEYOND:
             seen.cut.append(f"{label_of(file)} line {number}")
         drawn.append((label, parsed))
-    drawn.sort(key=lambda one: -one[1].area)
+    drawn.sort(key=lambda one: -round(one[1].area, 9))  # equal ones as they stand
     image.regions += [(label, one.shape) for label, one in drawn if one.shape is not None]
     return image
 
