@@ -5,8 +5,8 @@
 
 Takes the CAM network of a project (`models/cam`) and its validation images that have tags and
 masks. The network is the same in every column, to the bit: the fusion's loss trains nothing else.
-Single scale, each mIoU at its best background score; the last column peeks at masks to choose, on
-one half of the images for the other (`weaktr heads --masks`).
+Single scale, each mIoU at its best background score; "chosen by masks" peeks at the masks of one
+half of the images to choose heads for the other (`weaktr heads --masks`).
 
 Each run is added to `docs/fusion.json` under the given name and the project's seed, and the table
 of docs/evidence.md is written anew.
@@ -45,6 +45,8 @@ def measure(folder: Path) -> tuple[int, dict[str, float | None]]:
     Raises:
         UserError: If it has no CAM network with learned weights, or no image to measure on.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; name a project that has trained a CAM network.")
     os.chdir(folder)
     params = load_params(Path("params.yaml"))
     loaded = load_model(CAM_MODEL, CAMNetwork)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from weaktr.config.backbone import BackboneParams
+from tests.training.tiny_trainings import SIDE, VIT
 from weaktr.config.cam import CamParams
 from weaktr.data.manifest import Manifest, Record
 from weaktr.heads.facts import head_facts
@@ -14,21 +14,13 @@ from weaktr.models.attention_fusion import LiftAttentionFusion
 from weaktr.models.cam_network import CAMNetwork
 from weaktr.training.lift import measure_lift
 
-SIDE, CLASSES = 32, ("cat", "dog", "owl")
+CLASSES = ("cat", "dog", "owl")
 
 
 @pytest.fixture
 def network() -> CAMNetwork:
     torch.manual_seed(0)
-    backbone = BackboneParams(
-        name="vit_tiny_patch16_224",
-        weights="none",
-        patch_size=8,
-        embed_dim=24,
-        depth=2,
-        num_heads=3,
-    )
-    params = CamParams(backbone=backbone, input_size=SIDE, fusion="lift")
+    params = CamParams(backbone=VIT, input_size=SIDE, fusion="lift")
     return CAMNetwork.from_params(params, len(CLASSES)).eval()
 
 
@@ -47,7 +39,7 @@ def test_lift_is_the_mean_of_what_the_atlas_measures(
     network: CAMNetwork, manifest: Manifest
 ) -> None:
     rows, affinity = measure_lift(network, manifest, SIDE)
-    assert rows.shape == affinity.shape == (2, 3)
+    assert rows.shape == affinity.shape == (2, 2)
     weighed = [
         (head_facts(see(network, record, CLASSES)), len(record.tags))
         for record in manifest.records
