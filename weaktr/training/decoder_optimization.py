@@ -24,7 +24,7 @@ def decoder_optimizer(model: nn.Module, params: DecoderParams) -> torch.optim.Op
     ]
     if params.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=params.lr, weight_decay=params.weight_decay, fused=True)
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         groups,
         lr=params.lr,
         momentum=params.momentum,
@@ -32,6 +32,12 @@ def decoder_optimizer(model: nn.Module, params: DecoderParams) -> torch.optim.Op
         weight_decay=params.weight_decay,
         fused=True,
     )
+    if params.momentum:
+        # Left to itself, fused SGD takes memory as it finds it for momentum, to fill it in its very
+        # first step; where gradients of float16 overflow in that step, it is never filled.
+        for parameter in (*encoder, *others):
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def decoder_schedule(params: DecoderParams, steps_per_epoch: int) -> PolynomialSchedule:
