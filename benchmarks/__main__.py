@@ -1,4 +1,7 @@
-"""`make bench`: each step against its straightforward version -> docs/benchmarks.md and .json."""
+"""`make bench`: each step against its straightforward version -> docs/benchmarks.md and .json.
+
+On a GPU it is docs/benchmarks-gpu.md and .json.
+"""
 
 import argparse
 import importlib
@@ -33,10 +36,13 @@ FAMILIES = (
     "indexing",
     "startup",
 )
+CPU_ONLY = ("indexing", "startup")
+"""Families in which a GPU has no part."""
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGE, RESULTS = DOCS / "benchmarks.md", DOCS / "benchmarks.json"
 MARKER = "<!-- measured -->\n"
 QUICK = 0.15
+SHARES = {"cpu": 1.0, "cuda": 0.15}
+"""Of the time that cases ask for on two cores; steps are tens of times shorter on a GPU."""
 
 
 def machine(device: torch.device) -> str:
@@ -50,6 +56,11 @@ def machine(device: torch.device) -> str:
     extras = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     return f"{cpu}{', ' + ', '.join(extras) if extras else ''}; {gpu}; torch {torch.__version__}"
+
+
+def page(device_type: str) -> Path:
+    """The page that holds what was measured on such a device; the numbers lie beside it."""
+    return DOCS / ("benchmarks.md" if device_type == "cpu" else "benchmarks-gpu.md")
 
 
 def describe_rates(rates: Rates) -> tuple[str, ...]:
@@ -67,7 +78,9 @@ def describe_rates(rates: Rates) -> tuple[str, ...]:
 
 def all_cases(device: torch.device) -> list[Case]:
     """Every case, in the order of the page."""
-    modules = [importlib.import_module(f"benchmarks.{name}") for name in FAMILIES]
+    left_out = CPU_ONLY if device.type != "cpu" else ()
+    names = [name for name in FAMILIES if name not in left_out]
+    modules = [importlib.import_module(f"benchmarks.{name}") for name in names]
     return [case for module in modules for case in module.cases(device)]
 
 
@@ -101,7 +114,7 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     set_threads(0)
     _refuse_places(arguments)
     cases = chosen_cases(arguments.rows, device)
-    share = QUICK if arguments.quick else 1.0
+    share = SHARES.get(device.type, 1.0) * (QUICK if arguments.quick else 1.0)
     minutes = share * sum(case.seconds for case in cases) / 60
     rates = measure_rates(device)
     rows: list[Row] = []
@@ -132,12 +145,13 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     )
     if arguments.save is not None:
         results.save(arguments.save)
+    written = page(device.type)
     if arguments.rows or arguments.quick or missing:
-        console.print(f"\n{PAGE.name} stays as it is: it takes a whole run of all rows.")
+        console.print(f"\n{written.name} stays as it is: it takes a whole run of all rows.")
         return
-    results.save(RESULTS)
-    head, marker, _ = PAGE.read_text(encoding="utf-8").partition(MARKER)
-    write_text(PAGE, head + marker + markdown(results))
+    results.save(written.with_suffix(".json"))
+    head, marker, _ = written.read_text(encoding="utf-8").partition(MARKER)
+    write_text(written, head + marker + markdown(results))
 
 
 def main() -> None:
@@ -157,7 +171,9 @@ def main() -> None:
     console = Console(highlight=False)
     with one_sentence():
         if arguments.compare is not None:
-            compare(Results.load(arguments.compare), Results.load(RESULTS), console)
+            kept = page("cpu" if arguments.device in ("auto", "cpu") else "cuda")
+            now = Results.load(kept.with_suffix(".json"))
+            compare(Results.load(arguments.compare), now, console)
         else:
             run(arguments, console)
 

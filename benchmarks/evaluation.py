@@ -25,6 +25,7 @@ from weaktr.segmentation.evaluate import evaluate
 from weaktr.segmentation.sliding_window import enlarged_size, scaled_size, window_starts
 
 HEIGHT, WIDTH = 255, 384
+IMAGES = {"cpu": 1, "cuda": 4}
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 WINDOW, STRIDE, SHORT_SIDE = 480, 320, 520
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -44,11 +45,12 @@ def cases(device: torch.device) -> Iterator[Case]:
 def _build(device: torch.device, stack: ExitStack) -> Race:
     model = build_segmenter(device).eval()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    manifest = write_scenes(folder, 1, HEIGHT, WIDTH)
+    count = IMAGES.get(device.type, IMAGES["cpu"])
+    manifest = write_scenes(folder, count, HEIGHT, WIDTH)
     windows = 2 * sum(_windows(scale) for scale in SCALES)
     x = torch.zeros(1, 3, WINDOW, WINDOW, device=device)
     with torch.inference_mode():
-        work = windows * count_flops(partial(model, x))
+        work = count * windows * count_flops(partial(model, x))
     params = EvaluationParams(
         window=WINDOW, stride=STRIDE, short_side=SHORT_SIDE, scales=SCALES, flip=True
     )
@@ -59,7 +61,8 @@ def _build(device: torch.device, stack: ExitStack) -> Race:
         own = params.model_copy(update={"precision": precision})
         steps[name] = partial(_evaluate, model, manifest, own, folder)
         lines.append(Line(setting=name, ours=name, against=PUBLISHED, limit=Flops(work, precision)))
-    return Race(steps=steps, lines=lines, memory="process")
+    per = dict.fromkeys(steps, count)
+    return Race(steps=steps, lines=lines, per=per, memory="process")
 
 
 def _windows(scale: float) -> int:

@@ -77,8 +77,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A page to write, and one small case."""
     path = tmp_path / "benchmarks.md"
     path.write_text(f"# Prose\n\n{command.MARKER}old\n")
-    monkeypatch.setattr(command, "PAGE", path)
-    monkeypatch.setattr(command, "RESULTS", tmp_path / "benchmarks.json")
+    monkeypatch.setattr(command, "DOCS", tmp_path)
     monkeypatch.setattr(command, "measure_rates", lambda device: RATES)
     use(monkeypatch, CASE)
     return path
