@@ -1,21 +1,26 @@
 """When the clipped loss helps: segmenters on true masks that were spoiled in known ways.
 
     python -m scripts.measure_clipping --most 10
+    python -m scripts.measure_clipping --project ../photographs --data "photographs of animals"
 
-Takes the data set that `trouble-none` describes (the demo, smaller) and, for each noise and rate of
-`scripts.label_noise`, trains the segmenter with plain cross-entropy and with clipping, for several
-values at which it starts and sides of its regions, over three seeds. A seed moves the noise as well
-as the training. Every training is the real stage, in a folder of its own below `tmp/`.
+For each noise and rate of `scripts.label_noise`, trains the segmenter with plain cross-entropy and
+with clipping, for several values at which it starts and sides of its regions, over three seeds. A
+seed moves the noise as well as the training. Every training is the real stage, in a folder of its
+own that goes away. Images and params are those of `trouble-none` (the demo, smaller), or of a
+project whose training images have masks in `data/prepared`; nothing in it changes.
 
-Each run is added to `docs/clipping.json`, and the table of docs/evidence.md is written anew. What
-is there already is not run again; `--most` stops after so many runs. One takes about a minute.
+Each run is added to `docs/clipping.json`, and the tables of docs/evidence.md are written anew. What
+is there already is not run again; `--most` stops after so many runs, and `--jobs` shares out the
+cores (or the GPU) among so many at a time.
 """
 
 import argparse
 import hashlib
-import shutil
+import os
 import statistics
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,24 +31,32 @@ import yaml
 from scripts.label_noise import NOISES
 from scripts.measure_results import REPOSITORY, run_stage
 from scripts.pages import put_table
+from stages.common.paths import PREPARED
+from weaktr.config.load import load_params
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.data.masks import read_mask, write_mask
+from weaktr.errors import UserError, one_sentence
 from weaktr.experiments.recipes import compose_params
 from weaktr.files import read_json, replace_dir, write_json
 from weaktr.metrics.confusion import ConfusionMatrix
 from weaktr.metrics.scores import mean_iou
 
 RECIPE = "trouble-none"
+GENERATED = "generated images"
 CLEAN = "none"
 SEEDS = (0, 1, 2)
 LOSSES: dict[str, dict[str, Any]] = {
     "cross-entropy": {"start_value": None},
-    "clipped under 0.3": {"start_value": 0.3},
-    "clipped under 0.6": {"start_value": 0.6},
-    "clipped under 0.6, whole image": {"start_value": 0.6, "region": 80},
+    "under 1.2": {"start_value": 1.2},
+    "under 0.6": {"start_value": 0.6},
+    "under 0.3": {"start_value": 0.3},
+    "under 0.3, whole image": {"start_value": 0.3, "region": 80},
 }
 """Losses by name: what of the `decoder` section each sets."""
 PLAIN = "cross-entropy"
+WRITTEN = ("checkpoints", "data", "models", "params.yaml", "reports")
+"""What a run has of its own, and does not share with the project."""
+PLACE = REPOSITORY / "tmp/measure-clipping"
 NUMBERS = REPOSITORY / "docs/clipping.json"
 PAGE = REPOSITORY / "docs/evidence.md"
 Runs = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -68,11 +81,13 @@ def noises() -> list[Noise]:
     return [Noise(CLEAN, 0), *spoiled]
 
 
-def missing(runs: Runs, seeds: Sequence[int]) -> Iterator[tuple[int, Noise, str]]:
+def missing(
+    runs: Runs, seeds: Sequence[int], kinds: Sequence[str], losses: Sequence[str]
+) -> Iterator[tuple[int, Noise, str]]:
     """What is still to be run, whole rows of the table first."""
     for seed in seeds:
         for noise in noises():
-            for loss in LOSSES:
+            for loss in losses if noise.kind in kinds else ():
                 if str(seed) not in runs.get(noise.name, {}).get(loss, {}):
                     yield seed, noise, loss
 
@@ -99,34 +114,73 @@ def spoil(folder: Path, noise: Noise, seed: int) -> float:
     return float(mean_iou(confusion.matrix()))
 
 
-def run(folder: Path, seed: int, noise: Noise, loss: str) -> dict[str, float]:
-    """Trains and evaluates one segmenter in a folder that has data and pretrained weights."""
-    quality = spoil(folder, noise, seed)
-    params = yaml.safe_load(compose_params([RECIPE], REPOSITORY / "params.yaml"))
-    params["seed"] = seed
-    params["decoder"] |= {"labels_from": "data/noisy", **LOSSES[loss]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    for stage in ("train-decoder", "evaluate"):
-        run_stage(stage, folder)
-    return {
-        "labels": quality,
-        "final_loss": read_json(folder / "reports/train_decoder/details.json")["final_loss"],
-        "miou": read_json(folder / "reports/evaluate/details.json")["mean_iou"],
-    }
+def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict[str, float]:
+    """Trains and evaluates one segmenter.
+
+    Args:
+        project: Has `params.yaml`, `data/prepared` and what they name.
+        seed: Of noise and training.
+        noise: Of the training masks.
+        loss: One of `LOSSES`.
+        workers: Loader processes.
+    """
+    project = project.resolve()
+    with tempfile.TemporaryDirectory(prefix=".clipping-", dir=project.parent) as name:
+        folder = Path(name)  # beside the project, so that relative paths lead to the same places
+        (folder / "data").mkdir()
+        for shared in (*project.iterdir(), *(project / "data").iterdir()):
+            place = folder / shared.relative_to(project)
+            if place.name not in WRITTEN and shared.name not in ("noisy", "predictions"):
+                place.symlink_to(shared)
+        quality = spoil(folder, noise, seed)
+        params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+        params["seed"] = seed
+        params["decoder"] |= {"labels_from": "data/noisy", **LOSSES[loss]}
+        params["runtime"] |= {"workers": workers}
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        for stage in ("train-decoder", "evaluate"):
+            run_stage(stage, folder, quiet=True)
+        return {
+            "labels": quality,
+            "final_loss": read_json(folder / "reports/train_decoder/details.json")["final_loss"],
+            "miou": read_json(folder / "reports/evaluate/details.json")["mean_iou"],
+        }
 
 
-def prepared(folder: Path) -> Path:
-    """The folder, with the data set drawn in it once."""
-    if not (folder / "data/prepared").is_dir():
-        shutil.copytree(REPOSITORY / "data/pretrained", folder / "data/pretrained")
-        (folder / "params.yaml").write_text(compose_params([RECIPE], REPOSITORY / "params.yaml"))
-        run_stage("prepare", folder)
-    return folder
+def generated() -> Path:
+    """A project with the images of `trouble-none`, which are drawn once."""
+    project = PLACE / "generated"
+    if not (project / PREPARED).is_dir():
+        (project / "data").mkdir(parents=True, exist_ok=True)
+        pretrained = project / "data/pretrained"
+        pretrained.unlink(missing_ok=True)
+        pretrained.symlink_to(REPOSITORY / "data/pretrained")
+        (project / "params.yaml").write_text(compose_params([RECIPE], REPOSITORY / "params.yaml"))
+        run_stage("prepare", project, quiet=True)
+    return project
+
+
+def checked(project: Path) -> Path:
+    """A project of the user's.
+
+    Raises:
+        UserError: If it has no params, or not a mask for each training image.
+    """
+    load_params(project / "params.yaml")
+    manifest, masks = Manifest.load(project / PREPARED), load_masks(project / PREPARED)
+    bare = [one.id for one in manifest.of_split("train") if one.id not in masks]
+    if bare:
+        raise UserError(
+            f"{project / PREPARED}: training image {bare[0]!r} has no mask to spoil "
+            f"({len(bare)} such); name a project in which all have one."
+        )
+    return project
 
 
 def table(runs: Mapping[str, Any]) -> str:
     """Markdown: what each clipping gains over cross-entropy, paired by seed, mean ± deviation."""
-    others = [loss for loss in LOSSES if loss != PLAIN]
+    tried = {loss for by_loss in runs.values() for loss in by_loss}
+    others = [loss for loss in LOSSES if loss != PLAIN and loss in tried]
     head = ["labels", "their mIoU", "final loss", PLAIN, *others]
     rows = [head, ["---"] * len(head)]
     for noise in (noise.name for noise in noises() if noise.name in runs):
@@ -142,6 +196,11 @@ def table(runs: Mapping[str, Any]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def tables(runs: Mapping[str, Runs]) -> str:
+    """A table for each set of images, under its name."""
+    return "\n".join(f"**{data.capitalize()}**\n\n{table(own)}" for data, own in runs.items())
+
+
 def _spread(values: Sequence[float], mean: str = "{:.1f}", deviation: str = "{:.1f}") -> str:
     if not values:
         return "not measured"
@@ -149,24 +208,53 @@ def _spread(values: Sequence[float], mean: str = "{:.1f}", deviation: str = "{:.
     return f"{mean.format(statistics.mean(values))}{spread} ({len(values)})"
 
 
+def measure(arguments: argparse.Namespace) -> None:
+    """Measures what is missing, and writes numbers and tables."""
+    runs: dict[str, Runs] = read_json(NUMBERS) if NUMBERS.is_file() else {}
+    own = runs.setdefault(arguments.data, {})
+    project = generated() if arguments.project is None else checked(arguments.project)
+    cores = (os.cpu_count() or 1) // arguments.jobs
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores, 1)))
+    workers = max(cores - 1, 0) if torch.cuda.is_available() else 0
+    left = missing(own, arguments.seeds, arguments.noises, arguments.losses)
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        asked = list(left)[: arguments.most]
+        waiting = {pool.submit(run, project, *what, workers): what for what in asked}
+        for done in as_completed(waiting):
+            seed, noise, loss = waiting[done]
+            try:
+                found = done.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+            own.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = found
+            write_json(NUMBERS, runs)
+            print(f"seed {seed}, {noise.name}, {loss}: {found}", flush=True)
+    put_table(PAGE, "clipping", tables(runs))
+
+
 def main() -> None:
-    """Measures, adds to docs/clipping.json, and writes the table of docs/evidence.md."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path, help="whose images and params (trouble-none's)")
+    parser.add_argument("--data", help="what the tables call them", default=GENERATED)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    kinds = [CLEAN, *NOISES]
+    parser.add_argument("--noises", nargs="+", choices=kinds, default=kinds, metavar="NOISE")
+    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES), metavar="LOSS")
     parser.add_argument("--most", type=int, help="runs, then stop")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     arguments = parser.parse_args()
     if arguments.most is not None and arguments.most < 0:
         parser.error(f"--most must be 0 or more. Got: {arguments.most}")
     if min(arguments.seeds) < 0:
         parser.error(f"--seeds must be 0 or more. Got: {min(arguments.seeds)}")
-    runs: Runs = read_json(NUMBERS) if NUMBERS.is_file() else {}
-    folder = prepared(REPOSITORY / "tmp/measure-clipping")
-    for seed, noise, loss in list(missing(runs, arguments.seeds))[: arguments.most]:
-        found = run(folder, seed, noise, loss)
-        runs.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = found
-        write_json(NUMBERS, runs)
-        print(f"seed {seed}, {noise.name}, {loss}: {found}", flush=True)
-    put_table(PAGE, "clipping", table(runs))
+    if arguments.jobs < 1:
+        parser.error(f"--jobs must be 1 or more. Got: {arguments.jobs}")
+    if (arguments.project is None) != (arguments.data == GENERATED):
+        parser.error("--project and --data go together.")
+    with one_sentence():
+        measure(arguments)
 
 
 if __name__ == "__main__":

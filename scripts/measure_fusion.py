@@ -25,6 +25,7 @@ from stages.common.paths import CAM_MODEL, PREPARED
 from weaktr.cli.options import check_classes
 from weaktr.config.load import load_params
 from weaktr.data.manifest import Manifest, load_masks
+from weaktr.device import choose_device
 from weaktr.errors import UserError, one_sentence
 from weaktr.files import read_json, write_json
 from weaktr.heads.atlas import Oracle, make_atlas
@@ -49,7 +50,7 @@ def measure(folder: Path) -> tuple[int, dict[str, float | None]]:
         raise UserError(f"{folder} is no folder; name a project that has trained a CAM network.")
     os.chdir(folder)
     params = load_params(Path("params.yaml"))
-    loaded = load_model(CAM_MODEL, CAMNetwork)
+    loaded = load_model(CAM_MODEL, CAMNetwork, device=choose_device("auto", given_as="device"))
     model = loaded.model
     if model.params.fusion != "adaptive":
         raise UserError(
@@ -73,7 +74,7 @@ def measure(folder: Path) -> tuple[int, dict[str, float | None]]:
     learned = oracle().headroom
     fusion = LiftAttentionFusion(layers=len(model.backbone.blocks), heads=model.backbone.num_heads)
     fusion.set_lift(*measure_lift(model, training, model.params.input_size))
-    model.fusion = fusion
+    model.fusion = fusion.to(next(model.parameters()).device)
     lifted = oracle().headroom
     by_learned, by_lift = correlations
     return params.seed, {

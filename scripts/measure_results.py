@@ -58,11 +58,18 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def run_stage(command: str, folder: Path) -> None:
-    """Runs one stage."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+def run_stage(command: str, folder: Path, *, quiet: bool = False) -> None:
+    """Runs one stage; a quiet one is heard only if it fails."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     arguments = [sys.executable, "-m", "stages", *command.split(), "--no-track"]
-    subprocess.run(arguments, cwd=folder, env=environment, check=True)
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, stdout=output, stderr=output, text=True
+    )
+    if done.returncode:
+        print(done.stderr or "", file=sys.stderr)
+        done.check_returncode()
 
 
 def numbers(folder: Path) -> dict[str, float]:

@@ -5,8 +5,19 @@ from pathlib import Path
 import pytest
 
 from scripts import measure_clipping
-from scripts.measure_clipping import CLEAN, LOSSES, PLAIN, Noise, missing, noises, spoil, table
-from weaktr.files import digest_files
+from scripts.label_noise import NOISES
+from scripts.measure_clipping import (
+    CLEAN,
+    LOSSES,
+    PLAIN,
+    Noise,
+    missing,
+    noises,
+    spoil,
+    table,
+    tables,
+)
+from weaktr.files import digest_files, read_json
 
 
 @pytest.mark.slow
@@ -27,9 +38,13 @@ def test_spoiled_masks_follow_from_seed_and_noise() -> None:
 
 def test_what_is_there_is_not_run_again() -> None:
     runs = {CLEAN: {PLAIN: {"0": {"miou": 1.0}}}}
-    left = list(missing(runs, [0, 1]))
+    left = list(missing(runs, [0, 1], [CLEAN, *NOISES], list(LOSSES)))
     assert len(left) == 2 * len(noises()) * len(LOSSES) - 1
     assert (0, Noise(CLEAN, 0), PLAIN) not in left
+    few = list(missing(runs, [0, 1], ["wrong class"], [PLAIN]))
+    assert [(seed, noise.rate, loss) for seed, noise, loss in few] == [
+        (seed, rate, PLAIN) for seed in (0, 1) for rate in NOISES["wrong class"][1]
+    ]
 
 
 def test_gains_are_paired_by_seed() -> None:
@@ -39,22 +54,60 @@ def test_gains_are_paired_by_seed() -> None:
     runs = {
         "wrong class 0.2": {
             PLAIN: {"0": found(60), "1": found(70)},
-            "clipped under 0.3": {"0": found(61), "1": found(73), "2": found(0)},
-            "clipped under 0.6": {"1": found(68)},
+            "under 0.6": {"0": found(61), "1": found(73), "2": found(0)},
+            "under 0.3": {"1": found(68)},
         }
     }
-    (row,) = table(runs).splitlines()[2:]
+    head, _, row = table(runs).splitlines()
+    assert head.endswith("| cross-entropy | under 0.6 | under 0.3 |")
     assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 (2) | 0.41 ± 0.00 (2) | 65.0 ± 7.1 (2) |")
-    assert "| +2.0 ± 1.4 (2) | -2.0 (1) | not measured |" in row
+    assert row.endswith("| +2.0 ± 1.4 (2) | -2.0 (1) |")
+    assert tables({"photographs": runs}) == f"**Photographs**\n\n{table(runs)}"
 
 
-@pytest.mark.parametrize("arguments", [["--most", "-1"], ["--seeds", "0", "-3"]])
-def test_numbers_below_zero_are_refused_before_anything_runs(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--most", "-1"], "must be 0 or more"),
+        (["--seeds", "0", "-3"], "must be 0 or more"),
+        (["--jobs", "0"], "must be 1 or more"),
+        (["--project", "."], "--project and --data go together"),
+        (["--noises", "none", "noise"], "invalid choice"),
+        (["--project", "nowhere", "--data", "photographs"], "nowhere/params.yaml"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_runs(
+    arguments: list[str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments])
-    monkeypatch.setattr(measure_clipping, "prepared", lambda _: pytest.fail("it runs"))
+    monkeypatch.setattr(measure_clipping, "run_stage", lambda *_: pytest.fail("it runs"))
     with pytest.raises(SystemExit) as stop:
         measure_clipping.main()
     assert stop.value.code == 2
-    assert "must be 0 or more" in capsys.readouterr().err
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("workspace")
+def test_a_project_is_measured_and_left_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, elsewhere = Path.cwd(), tmp_path_factory.mktemp("docs")
+    page, numbers = elsewhere / "page.md", elsewhere / "numbers.json"
+    page.write_text("<!-- clipping -->\n<!-- end of clipping -->\n")
+    monkeypatch.setattr(measure_clipping, "PAGE", page)
+    monkeypatch.setattr(measure_clipping, "NUMBERS", numbers)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    names = {path.name for path in (*project.iterdir(), *project.parent.iterdir())}
+    arguments = ["--project", str(project), "--data", "tiny", "--seeds", "4", "--most", "2"]
+    monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments, "--jobs", "2"])
+    measure_clipping.main()
+    assert {path.name for path in (*project.iterdir(), *project.parent.iterdir())} == names
+    (row,) = [line for line in page.read_text().splitlines() if line.startswith("| none")]
+    assert row.startswith("| none | 100.0 (1) |")
+    found = read_json(numbers)["tiny"]["none"]
+    assert all(0 <= by_seed["4"]["miou"] <= 100 for by_seed in found.values())
+    assert len(found) == 2
