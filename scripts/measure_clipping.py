@@ -15,6 +15,7 @@ cores (or the GPU) among so many at a time.
 """
 
 import argparse
+import csv
 import hashlib
 import os
 import statistics
@@ -60,7 +61,8 @@ PLACE = REPOSITORY / "tmp/measure-clipping"
 NUMBERS = REPOSITORY / "docs/clipping.json"
 PAGE = REPOSITORY / "docs/evidence.md"
 Runs = dict[str, dict[str, dict[str, dict[str, float]]]]
-"""By noise and rate, loss and seed: `miou` on val, `labels` of the spoiled masks, `final_loss`."""
+"""By noise and rate, loss and seed: `miou` on val, `labels` of the spoiled masks, and of the last
+epoch `final_loss`, `clipped` and `clipped_objects`."""
 
 
 class Noise(NamedTuple):
@@ -140,10 +142,13 @@ def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
         for stage in ("train-decoder", "evaluate"):
             run_stage(stage, folder, quiet=True)
+        with (folder / "reports/train_decoder/curves.csv").open(encoding="utf-8") as file:
+            last = list(csv.DictReader(file))[-1]
         return {
             "labels": quality,
-            "final_loss": read_json(folder / "reports/train_decoder/details.json")["final_loss"],
+            "final_loss": float(last["loss"]),
             "miou": read_json(folder / "reports/evaluate/details.json")["mean_iou"],
+            **{name: float(last[name]) for name in ("clipped", "clipped_objects") if name in last},
         }
 
 

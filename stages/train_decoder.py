@@ -157,7 +157,7 @@ def train_round(
     history = train(
         model,
         MaskDataset(training, maps, transform, seed=seed, orientations=orientations),
-        lambda logits, target: {"loss": criterion(logits, target)},
+        criterion.with_shares,
         decoder_optimizer(model, params),
         lambda steps: decoder_schedule(params, steps),
         training_settings(

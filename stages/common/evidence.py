@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from weaktr.files import read_json
 from weaktr.metrics.image_table import read_label_rows, read_prediction_rows
 from weaktr.report.content import Step
 from weaktr.report.evidence import Evidence, Finding, TagRow
-from weaktr.report.findings import findings, label_findings
+from weaktr.report.findings import clipping_findings, findings, label_findings
 
 STEP_TITLES = {
     "coarse": "coarse CAM",
@@ -101,6 +102,13 @@ def class_iou() -> dict[str, float]:
     return {row["class"]: float(row["iou"] or "nan") for row in rows if "iou" in row}
 
 
+def clipped_objects() -> float:
+    """Share of the pixels labelled as a class that clipping left out in the last epoch."""
+    with (REPORTS / "train_decoder" / "curves.csv").open(encoding="utf-8", newline="") as stream:
+        *_, last = csv.DictReader(stream)
+    return float(last.get("clipped_objects", 0))
+
+
 def evidence(params: Params, tag_images: int) -> Evidence:
     """What findings are drawn from.
 
@@ -116,31 +124,28 @@ def evidence(params: Params, tag_images: int) -> Evidence:
         for step in ladder(params)
         if not math.isnan(step.published)
     }
-    predictions = read_prediction_rows(REPORTS / "evaluate" / IMAGES)
-    if label_source(params.decoder.labels_from) != "pseudo-labels":
-        return Evidence(
-            classes=classes,
-            predictions=predictions,
-            split=evaluated["split"],
-            steps={key: steps[key] for key in SEGMENTER_STEPS if key in steps},
-            class_iou=class_iou(),
-            behind=behind,
-        )
-    labels = details("export_labels")
-    return Evidence(
+    of_segmenter = Evidence(
         classes=classes,
-        labels=read_label_rows(REPORTS / "export_labels" / IMAGES),
-        predictions=predictions,
+        predictions=read_prediction_rows(REPORTS / "evaluate" / IMAGES),
         split=evaluated["split"],
+        clipped_objects=clipped_objects(),
+        start_value=params.decoder.start_value,
+        steps={key: steps[key] for key in SEGMENTER_STEPS if key in steps},
+        class_iou=class_iou(),
+        behind=behind,
+    )
+    if label_source(params.decoder.labels_from) != "pseudo-labels":
+        return of_segmenter
+    labels = details("export_labels")
+    return replace(
+        of_segmenter,
+        labels=read_label_rows(REPORTS / "export_labels" / IMAGES),
         tags=tag_rows()[1],
         tag_images=tag_images,
         seed=labels["seed"],
         background_score=labels["background_score"],
         train_miou=labels["miou"],
         optimum=labels["optimum_by_masks"],
-        steps={key: steps[key] for key in SEGMENTER_STEPS if key in steps},
-        class_iou=class_iou(),
-        behind=behind,
     )
 
 
@@ -149,8 +154,12 @@ def result_findings(params: Params, tag_images: int) -> list[Finding]:
     return findings(evidence(params, tag_images))
 
 
-def exported_findings() -> list[Finding]:
-    """What stands out in the pseudo-labels, as soon as they are there."""
+def findings_after(stage: str, params: Params) -> list[Finding]:
+    """What stands out in the outputs of one stage, as soon as they are there."""
+    if stage == "train_decoder":
+        return clipping_findings(clipped_objects(), params.decoder.start_value)
+    if stage != "export_labels":
+        return []
     classes = CLASSES.read_text(encoding="utf-8").splitlines()
     rows = read_label_rows(REPORTS / "export_labels" / IMAGES)
     return label_findings(rows, classes, details("export_labels")["background_score"])

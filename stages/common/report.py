@@ -143,6 +143,7 @@ def _heads(model: CAMNetwork, manifest: Manifest) -> Heads | None:
     orders = atlas.correlations()
     return Heads(
         images=len(images),
+        made_from_lift=model.params.fusion == "lift",
         weight=atlas.weight,
         spread=atlas.weight_spread,
         class_row=atlas.class_row,

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 CODE = Path("code.json")
 LAST = "evaluate"
 """The stage after which a result is recorded."""
-LABELS = "export_labels"
-"""The stage whose outputs are looked at as soon as they are there."""
+FOUND_OUT = ("export_labels", "train_decoder")
+"""Stages after which is said what stands out in their outputs."""
 REPORT = "report"
 """The stage whose page joins it."""
 
@@ -93,10 +93,10 @@ def _run_here(stage: Stage, params: Params, params_file: Path, device: str, *, t
         if result is None:
             return
         _refuse_changes(stage, params, params_file)
-    if stage.name == LABELS:
-        from stages.common.evidence import exported_findings
+    if stage.name in FOUND_OUT:
+        from stages.common.evidence import findings_after
 
-        for finding in exported_findings():
+        for finding in findings_after(stage.name, params):
             typer.echo(f"Warning: {finding.title}. {finding.turn}", err=True)
     if track and stage.name == REPORT:
         from stages.common.results import attach_report

@@ -36,6 +36,7 @@ def heads(weight: np.ndarray) -> Heads:
     lift = np.linspace(-0.1, 0.6, weight.size).reshape(weight.shape)
     return Heads(
         images=24,
+        made_from_lift=False,
         weight=weight,
         spread=weight / 10,
         class_row=lift,

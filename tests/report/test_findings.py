@@ -5,7 +5,7 @@ import pytest
 
 from weaktr.metrics.image_table import LabelRow, PredictionRow
 from weaktr.report.evidence import Evidence, TagRow
-from weaktr.report.findings import findings, label_findings
+from weaktr.report.findings import clipping_findings, findings, label_findings
 
 GOOD = LabelRow(
     id="a",
@@ -143,3 +143,12 @@ def test_a_flat_cam_whose_label_is_measured_to_be_good_is_no_finding() -> None:
     assert titles([COW, flat]) == ["1 image of 2 with a CAM without contrast"]
     assert titles([COW, replace(flat, iou=20.0)]) == ["1 image of 2 with a CAM without contrast"]
     assert titles([COW, replace(flat, iou=80.0)]) == []
+
+
+def test_clipping_that_gives_objects_up_is_found_and_plain_cross_entropy_is_not() -> None:
+    (found,) = findings(Evidence(classes=CLASSES, clipped_objects=0.52, start_value=1.2))
+    assert found.serious
+    assert "52 % of the labelled objects" in found.title
+    assert "`decoder.start_value`, now 1.2" in found.turn
+    assert clipping_findings(0.1, 1.2) == []
+    assert clipping_findings(0.0, None) == []

@@ -88,6 +88,10 @@ def test_weights_are_held_against_the_worth_of_their_heads() -> None:
     text = page(replace(full_report(), heads=no_order))
     assert "rank correlation" not in text
     assert "Lift of" not in text
+    lifted = replace(full_report().heads or known, made_from_lift=True)
+    text = page(replace(full_report(), heads=lifted))
+    assert "is -0.31. They were made from lift" in text
+    assert "chance (up to" not in text
 
 
 def test_gains_are_those_of_the_numbers_beside_them() -> None:

@@ -102,3 +102,32 @@ def test_byte_labels_and_half_precision_logits() -> None:
     loss = criterion(logits.bfloat16(), target.to(torch.uint8))
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, criterion(logits, target), rtol=0.02, atol=0)
+
+
+def test_shares_count_the_pixels_without_a_gradient() -> None:
+    logits, target = batch(8, 8, void_share=0.2)
+    logits.requires_grad_()
+    criterion = ClippedCrossEntropy(start_value=5.0, region=4)
+    found = criterion.with_shares(logits, target)
+    assert torch.equal(found["loss"], criterion(logits, target))
+    (gradient,) = torch.autograd.grad(found["loss"], logits)
+    still = (gradient == 0).all(dim=1)
+    for name, part in {
+        "clipped": target != VOID,
+        "clipped_objects": (target != VOID) & (target > 0),
+    }.items():
+        assert 0 < found[name] < 1
+        torch.testing.assert_close(found[name], (still & part).sum() / part.sum())
+
+
+def test_plain_cross_entropy_has_no_shares() -> None:
+    assert set(ClippedCrossEntropy(start_value=None).with_shares(*batch(8, 8))) == {"loss"}
+
+
+def test_shares_of_void_and_background_alone_are_zero() -> None:
+    logits = torch.randn(2, 4, 6, 6)
+    for label in (0, VOID):
+        found = ClippedCrossEntropy(start_value=9.0, region=4).with_shares(
+            logits, torch.full((2, 6, 6), label)
+        )
+        assert found["clipped_objects"] == 0

@@ -106,7 +106,7 @@ def on_maps(region_means: Any = "batch", void: Any = "ignore", **settings: Any) 
     criterion = ClippedCrossEntropy(
         start_value=1.4, region=4, region_means=region_means, void_in_mean=void
     )
-    return run(model, NoiseMaps(), lambda x, y: {"loss": criterion(x, y)}, **settings)
+    return run(model, NoiseMaps(), criterion.with_shares, **settings)
 
 
 def both(**settings: Any) -> list[tuple[Curves, State]]:

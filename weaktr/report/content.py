@@ -91,6 +91,7 @@ class Heads:
     Attributes:
         images: How many.
         weight: The fusion's weight, mean.
+        made_from_lift: Whether these weights are lifts (`cam.fusion: lift`), the affinity's here.
         spread: Of the weight over images, from the 10th to the 90th percentile.
         class_row, affinity: Lift: share of attention on the object beyond chance, -1 to 1; NaN
             where no coarse CAM shows an object.
@@ -100,6 +101,7 @@ class Heads:
     """
 
     images: int
+    made_from_lift: bool
     weight: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
     class_row: npt.NDArray[np.float64]

@@ -56,6 +56,9 @@ class Evidence:
         tag_images: Images of that split.
         seed: Kind of CAM that the labels are made of.
         background_score: Of the labels.
+        clipped_objects: Share of the pixels labelled as a class that got no gradient in the last
+            epoch, as the segmenter's loss was clipped.
+        start_value: Of the clipping; `None`: there was none.
         train_miou: mIoU in percent of `coarse`, the seed and `pseudo_labels`, by these names.
         optimum: For each seed the best `background_score` by the masks, and its `miou`.
         steps: mIoU in percent of the segmenter after each step, in their order.
@@ -71,6 +74,8 @@ class Evidence:
     tag_images: int = 0
     seed: str = "fine"
     background_score: float = math.nan
+    clipped_objects: float = 0.0
+    start_value: float | None = None
     train_miou: Mapping[str, float] = field(default_factory=dict)
     optimum: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     steps: Mapping[str, float] = field(default_factory=dict)

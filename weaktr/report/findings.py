@@ -24,6 +24,9 @@ BEHIND = 2.0
 """Points of mIoU that seeds and machines may cost, as users of this field report."""
 SCORE_COST = 2.0
 """Points of mIoU that another background score would gain, from which it is worth a word."""
+CLIPPED = 0.25
+"""Share of objects without a gradient from which clipping cost mIoU wherever it was measured
+(docs/evidence.md)."""
 GOOD = 50.0
 """IoU in percent from which a label shows its object, however its CAM came to it."""
 
@@ -35,6 +38,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         *_tags(evidence),
         *label_findings(evidence.labels, evidence.classes, evidence.background_score),
         *_measured_labels(evidence),
+        *clipping_findings(evidence.clipped_objects, evidence.start_value),
         *prediction_findings(evidence),
         *measured_findings(evidence),
     ]
@@ -114,6 +118,23 @@ def label_findings(
             )
         )
     return found
+
+
+def clipping_findings(clipped_objects: float, start_value: float | None) -> list[Finding]:
+    """What the segmenter's curves tell of clipping; see `Evidence` for the arguments."""
+    if start_value is None or clipped_objects < CLIPPED:
+        return []
+    return [
+        Finding(
+            f"Clipping kept the segmenter from learning {100 * clipped_objects:.0f} % of the "
+            "labelled objects",
+            "So many pixels labelled as a class had no gradient in the last epoch. Some labels are "
+            "wrong, but where it was measured, objects were lost with them (docs/evidence.md).",
+            f"Lower `decoder.start_value`, now {start_value:g}: under the loss that plain "
+            "cross-entropy ends with (`decoder.start_value: null`).",
+            serious=True,
+        )
+    ]
 
 
 def _published(evidence: Evidence) -> list[Finding]:

@@ -14,6 +14,10 @@ Values = npt.NDArray[np.float64]
 LEAST_SPAN = 0.01
 """Weights that differ by less weigh the same, and have nearly one colour."""
 EQUAL = "They hardly differ: here the fusion does about what plain averaging would."
+CIRCLE = (
+    "They were made from lift on all training images (`cam.fusion: lift`), so that this is no "
+    "evidence of their worth; class rows have weights of their own, which are not shown."
+)
 MEANING = (
     "Lift is the share of a head's attention that lies on the object, beyond what chance would put "
     "there; the object is where the coarse CAM is high. For class rows it is the attention of the "
@@ -51,6 +55,8 @@ def _orders(heads: Heads) -> str:
     if any(map(math.isnan, orders)):
         return ""
     rows, affinity = orders
+    if heads.made_from_lift:
+        return f"The affinity's rank correlation with the heads' lift is {affinity:+.2f}. {CIRCLE}"
     verdict = "more than chance" if max(orders) > heads.chance else "no more than chance"
     return (
         f"Their rank correlation with the heads' lift is {rows:+.2f} for class rows and "

@@ -64,9 +64,19 @@ class ClippedCrossEntropy(nn.Module):
             A scalar (nats): the mean or, of several processes, this one's part of it. The parts of
             all add up to the mean, and so do their gradients.
         """
+        return self._mean(self.pixel_losses(logits, target), target)
+
+    def with_shares(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Mean loss of a batch, and what clipping takes from it; arguments as in `forward`.
+
+        Returns:
+            `loss`, as `forward` gives it, and where clipping may begin `clipped` and
+            `clipped_objects`: shares of the labelled pixels, and of those labelled as a class, that
+            get no gradient. Of several processes, each one's part, which add up.
+        """
         losses = self.pixel_losses(logits, target)
-        weight = self._weight(target)
-        return (losses.clipped * weight).sum() / all_sum(weight.sum()).clamp(min=1)
+        shares = {} if self.start_value is None else self._shares(losses, target)
+        return {"loss": self._mean(losses, target), **shares}
 
     def pixel_losses(self, logits: Tensor, target: Tensor) -> PixelLosses:
         """Loss of every pixel; arguments as in `forward`."""
@@ -81,6 +91,20 @@ class ClippedCrossEntropy(nn.Module):
             threshold = torch.maximum(self._region_means(plain, weight, mean), mean)
             over = (plain > threshold) & (mean <= self.start_value)
         return PixelLosses(plain, torch.where(over, threshold, plain))
+
+    def _mean(self, losses: PixelLosses, target: Tensor) -> Tensor:
+        weight = self._weight(target)
+        return (losses.clipped * weight).sum() / all_sum(weight.sum()).clamp(min=1)
+
+    @torch.no_grad()
+    def _shares(self, losses: PixelLosses, target: Tensor) -> dict[str, Tensor]:
+        over = losses.clipped < losses.plain
+        labelled = target != self.void
+        parts = {"clipped": labelled, "clipped_objects": labelled & (target != 0)}
+        return {
+            name: (over & part).sum() / all_sum(part.sum()).clamp(min=1)
+            for name, part in parts.items()
+        }
 
     def _weight(self, target: Tensor) -> Tensor:
         """1 for the pixels that count in a mean, else 0: `[B, H, W]`."""
