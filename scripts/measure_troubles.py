@@ -25,6 +25,7 @@ from weaktr.experiments.recipes import list_recipes, recipe_values
 from weaktr.files import read_json, replace_file, write_json
 
 PREFIX, PLAIN = "trouble-", "none"
+LIFT = {"cam.fusion": "lift"}
 STEPS = {
     "map_val": "tags (val mAP)",
     "miou_coarse": "coarse CAM (train)",
@@ -66,13 +67,15 @@ def _same(given: object, wanted: object) -> bool:
 
 
 def bench() -> dict[str, dict[str, Any]]:
-    """For each trouble what its recipe sets."""
+    """For each trouble what its recipe sets, alone and with heads that weigh by lift."""
     recipes = list_recipes(REPOSITORY)
-    return {
+    alone = {
         recipe.name.removeprefix(PREFIX): recipe_values(recipe.name, recipes)
         for recipe in recipes
         if recipe.name.startswith(PREFIX)
     }
+    lifted = {f"{name}, by lift": {**set_, **LIFT} for name, set_ in alone.items()}
+    return alone | lifted
 
 
 def mean_and_spread(numbers: Numbers, trouble: str, step: str) -> tuple[float, float]:
