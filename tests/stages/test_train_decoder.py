@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from stages import train_decoder
+from stages.common.evidence import findings_after
 from tests.tiny import contents, run_stages, tiny_params
+from weaktr.config.load import load_params
 from weaktr.data.masks import read_mask
 
 pytestmark = pytest.mark.slow
@@ -74,3 +76,15 @@ def test_one_round_never_relabels(workspace: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(train_decoder, "relabel", refused)
     run_stages(tiny_params(), ["train_decoder"])
+
+
+def test_clipping_that_gives_objects_up_is_told_from_the_curves(workspace: Path) -> None:
+    path, params = Path("reports/train_decoder/curves.csv"), load_params()
+    curves = pd.read_csv(path)
+    assert curves["clipped_objects"].between(0, 1).all()
+    assert curves["clipped"].between(0, 1).all()
+    for share, number in ((0.1, 0), (0.5, 1)):
+        curves.assign(clipped_objects=share).to_csv(path, index=False)
+        assert len(findings_after("train_decoder", params)) == number
+    curves.drop(columns=["clipped", "clipped_objects"]).to_csv(path, index=False)
+    assert findings_after("train_decoder", params) == []  # plain cross-entropy has no such columns
