@@ -58,9 +58,10 @@ def machine(device: torch.device) -> str:
     return f"{cpu}{', ' + ', '.join(extras) if extras else ''}; {gpu}; torch {torch.__version__}"
 
 
-def page(device_type: str) -> Path:
-    """The page that holds what was measured on such a device; the numbers lie beside it."""
-    return DOCS / ("benchmarks.md" if device_type == "cpu" else "benchmarks-gpu.md")
+def page(device: torch.device) -> Path | None:
+    """The page of what was measured on such a device, with the numbers beside it, if it has one."""
+    name = {"cpu": "benchmarks.md", "cuda": "benchmarks-gpu.md"}.get(device.type)
+    return None if name is None else DOCS / name
 
 
 def describe_rates(rates: Rates) -> tuple[str, ...]:
@@ -145,9 +146,9 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
     )
     if arguments.save is not None:
         results.save(arguments.save)
-    written = page(device.type)
-    if arguments.rows or arguments.quick or missing:
-        console.print(f"\n{written.name} stays as it is: it takes a whole run of all rows.")
+    written = page(device)
+    if arguments.rows or arguments.quick or missing or written is None:
+        console.print("\nNo page is written: it takes a whole run of all rows, on a CPU or CUDA.")
         return
     results.save(written.with_suffix(".json"))
     head, marker, _ = written.read_text(encoding="utf-8").partition(MARKER)
@@ -171,9 +172,9 @@ def main() -> None:
     console = Console(highlight=False)
     with one_sentence():
         if arguments.compare is not None:
-            kept = page("cpu" if arguments.device in ("auto", "cpu") else "cuda")
-            now = Results.load(kept.with_suffix(".json"))
-            compare(Results.load(arguments.compare), now, console)
+            before = Results.load(arguments.compare)
+            kept = "benchmarks.json" if before.machine.count("no GPU") else "benchmarks-gpu.json"
+            compare(before, Results.load(DOCS / kept), console)
         else:
             run(arguments, console)
 

@@ -17,11 +17,14 @@ cores (or the GPU) among so many at a time.
 import argparse
 import csv
 import hashlib
+import math
 import os
 import statistics
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +35,7 @@ import yaml
 from scripts.label_noise import NOISES
 from scripts.measure_results import REPOSITORY, run_stage
 from scripts.pages import put_table
+from stages.common.corrected import NO_MASKS
 from stages.common.paths import PREPARED
 from weaktr.config.load import load_params
 from weaktr.data.manifest import Manifest, load_masks
@@ -51,12 +55,14 @@ LOSSES: dict[str, dict[str, Any]] = {
     "under 1.2": {"start_value": 1.2},
     "under 0.6": {"start_value": 0.6},
     "under 0.3": {"start_value": 0.3},
-    "under 0.3, whole image": {"start_value": 0.3, "region": 80},
+    "under 0.3, whole image": {"start_value": 0.3, "region": None},
 }
-"""Losses by name: what of the `decoder` section each sets."""
+"""Losses by name: what of the `decoder` section each sets; a region of `None` is the whole crop."""
 PLAIN = "cross-entropy"
-WRITTEN = ("checkpoints", "data", "models", "params.yaml", "reports")
-"""What a run has of its own, and does not share with the project."""
+STARTS = (0.8, 1.1, 1.6, math.inf)
+"""Where clipping starts, as shares of cross-entropy's final loss: bounds from above."""
+WRITTEN = ("noisy", "predictions")
+"""Folders of `data/` that a run has of its own."""
 PLACE = REPOSITORY / "tmp/measure-clipping"
 NUMBERS = REPOSITORY / "docs/clipping.json"
 PAGE = REPOSITORY / "docs/evidence.md"
@@ -125,23 +131,35 @@ def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict
         noise: Of the training masks.
         loss: One of `LOSSES`.
         workers: Loader processes.
+
+    Raises:
+        UserError: If a stage fails, which has said why.
     """
     project = project.resolve()
     with tempfile.TemporaryDirectory(prefix=".clipping-", dir=project.parent) as name:
         folder = Path(name)  # beside the project, so that relative paths lead to the same places
-        (folder / "data").mkdir()
-        for shared in (*project.iterdir(), *(project / "data").iterdir()):
-            place = folder / shared.relative_to(project)
-            if place.name not in WRITTEN and shared.name not in ("noisy", "predictions"):
-                place.symlink_to(shared)
+        link_inputs(project, folder)
         quality = spoil(folder, noise, seed)
-        params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+        params = load_params(project / "params.yaml").model_dump(mode="json")
+        own = {"region": params["decoder"]["region"], **LOSSES[loss]}
+        own["region"] = own["region"] or params["decoder"]["crop_size"]
         params["seed"] = seed
-        params["decoder"] |= {"labels_from": "data/noisy", **LOSSES[loss]}
+        params["decoder"] |= {
+            "labels_from": "data/noisy",
+            "corrected": NO_MASKS,
+            "rounds": 1,
+            **own,
+        }
         params["runtime"] |= {"workers": workers}
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
-        for stage in ("train-decoder", "evaluate"):
-            run_stage(stage, folder, quiet=True)
+        try:
+            for stage in ("train-decoder", "evaluate"):
+                run_stage(stage, folder, quiet=True)
+        except subprocess.CalledProcessError:
+            raise UserError(
+                f"seed {seed}, {noise.name}, {loss}: {stage} failed, and said why above; runs that "
+                "were finished are kept."
+            ) from None
         with (folder / "reports/train_decoder/curves.csv").open(encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
         return {
@@ -150,6 +168,20 @@ def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict
             "miou": read_json(folder / "reports/evaluate/details.json")["mean_iou"],
             **{name: float(last[name]) for name in ("clipped", "clipped_objects") if name in last},
         }
+
+
+def link_inputs(project: Path, folder: Path) -> None:
+    """Links what the stages read of a project, and none of its code."""
+    (folder / "data").mkdir()
+    for entry in (project / "data").iterdir():
+        if entry.name not in WRITTEN:
+            (folder / "data" / entry.name).symlink_to(entry)
+    manifest = Manifest.load(project / PREPARED)
+    weights = load_params(project / "params.yaml").decoder.backbone.weights
+    paths = [one.image for one in manifest.records] + list(load_masks(project / PREPARED).values())
+    for top in {Path(path).parts[0] for path in (*paths, weights)} - {"data", "..", "/"}:
+        if (project / top).exists():
+            (folder / top).symlink_to(project / top)
 
 
 def generated() -> Path:
@@ -169,16 +201,22 @@ def checked(project: Path) -> Path:
     """A project of the user's.
 
     Raises:
-        UserError: If it has no params, or not a mask for each training image.
+        UserError: If it has no params, no masks to spoil or to measure by, or but one class.
     """
-    load_params(project / "params.yaml")
+    params = load_params(project / "params.yaml")
     manifest, masks = Manifest.load(project / PREPARED), load_masks(project / PREPARED)
+    where = project / PREPARED
     bare = [one.id for one in manifest.of_split("train") if one.id not in masks]
     if bare:
         raise UserError(
-            f"{project / PREPARED}: training image {bare[0]!r} has no mask to spoil "
-            f"({len(bare)} such); name a project in which all have one."
+            f"{where}: training image {bare[0]!r} has no mask to spoil ({len(bare)} such); name a "
+            "project in which all have one."
         )
+    split = params.evaluation.split
+    if not any(one.id in masks for one in manifest.of_split(split)):
+        raise UserError(f"{where}: no image of {split} has a mask to measure by; give some masks.")
+    if len(manifest.classes) < 2:
+        raise UserError(f"{where}: a wrong class takes two; name a project with more classes.")
     return project
 
 
@@ -201,9 +239,42 @@ def table(runs: Mapping[str, Any]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def starts(runs: Mapping[str, Any]) -> str:
+    """Markdown: gains by where clipping starts, as a share of cross-entropy's final loss."""
+    rows: dict[float, list[tuple[float, float]]] = {below: [] for below in STARTS}
+    for by_loss in runs.values():
+        for loss, by_seed in by_loss.items():
+            start = LOSSES[loss]["start_value"]
+            for seed, found in by_seed.items():
+                plain = by_loss.get(PLAIN, {}).get(seed)
+                if start is None or plain is None:
+                    continue
+                below = min(one for one in STARTS if start / plain["final_loss"] < one)
+                gain = found["miou"] - plain["miou"]
+                rows[below].append((gain, found.get("clipped_objects", math.nan)))
+    lines = [
+        "| starts at | runs | gain in mIoU, least to most | objects clipped |",
+        "|---|---|---|---|",
+    ]
+    low = 0.0
+    for below, pairs in rows.items():
+        if pairs:
+            gains, shares = zip(*pairs, strict=True)
+            known = [share for share in shares if math.isfinite(share)]
+            objects = f"{100 * min(known):.0f} to {100 * max(known):.0f} %" if known else ""
+            span = f"{low:g} to {below:g}" if math.isfinite(below) else f"{low:g} and more"
+            spread = f"{statistics.median(gains):+.1f}, {min(gains):+.1f} to {max(gains):+.1f}"
+            lines.append(f"| {span} | {len(pairs)} | {spread} | {objects} |")
+        low = below
+    return "\n".join(lines) + "\n"
+
+
 def tables(runs: Mapping[str, Runs]) -> str:
-    """A table for each set of images, under its name."""
-    return "\n".join(f"**{data.capitalize()}**\n\n{table(own)}" for data, own in runs.items())
+    """Two tables for each set of images, under its name."""
+    return "\n".join(
+        f"**{data[:1].upper()}{data[1:]}**\n\n{table(own)}\n{starts(own)}"
+        for data, own in runs.items()
+    )
 
 
 def _spread(values: Sequence[float], mean: str = "{:.1f}", deviation: str = "{:.1f}") -> str:
@@ -222,20 +293,29 @@ def measure(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores, 1)))
     workers = max(cores - 1, 0) if torch.cuda.is_available() else 0
     left = missing(own, arguments.seeds, arguments.noises, arguments.losses)
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        asked = list(left)[: arguments.most]
-        waiting = {pool.submit(run, project, *what, workers): what for what in asked}
-        for done in as_completed(waiting):
-            seed, noise, loss = waiting[done]
-            try:
-                found = done.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-            own.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = found
-            write_json(NUMBERS, runs)
-            print(f"seed {seed}, {noise.name}, {loss}: {found}", flush=True)
+    asked = islice(left, arguments.most)
+    running: dict[Future[dict[str, float]], tuple[int, Noise, str]] = {}
+    failed: BaseException | None = None
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+
+        def begin(count: int) -> None:
+            for what in islice(asked, count):
+                running[pool.submit(run, project, *what, workers)] = what
+
+        begin(arguments.jobs)
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                seed, noise, loss = running.pop(done)
+                if (error := done.exception()) is not None:
+                    failed = failed or error
+                    continue
+                own.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = done.result()
+                write_json(NUMBERS, runs)
+                print(f"seed {seed}, {noise.name}, {loss}: {done.result()}", flush=True)
+                begin(0 if failed else 1)
     put_table(PAGE, "clipping", tables(runs))
+    if failed is not None:
+        raise failed
 
 
 def main() -> None:
@@ -257,7 +337,9 @@ def main() -> None:
     if arguments.jobs < 1:
         parser.error(f"--jobs must be 1 or more. Got: {arguments.jobs}")
     if (arguments.project is None) != (arguments.data == GENERATED):
-        parser.error("--project and --data go together.")
+        parser.error(f"--project and --data go together, and {GENERATED!r} are trouble-none's.")
+    if not arguments.data.isprintable() or not arguments.data or set("|<>*") & set(arguments.data):
+        parser.error(f"--data must be plain words on one line. Got: {arguments.data!r}")
     with one_sentence():
         measure(arguments)
 

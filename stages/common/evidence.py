@@ -103,7 +103,7 @@ def class_iou() -> dict[str, float]:
 
 
 def clipped_objects() -> float:
-    """Share of the pixels labelled as a class that clipping left out in the last epoch."""
+    """Share of the pixels labelled as a class that clipping left out, in the last epoch."""
     with (REPORTS / "train_decoder" / "curves.csv").open(encoding="utf-8", newline="") as stream:
         *_, last = csv.DictReader(stream)
     return float(last.get("clipped_objects", 0))

@@ -113,7 +113,7 @@ def test_a_part_of_a_run_leaves_the_page(
     assert page.read_text() == before
     assert not page.with_name("benchmarks.json").exists()
     assert len(Results.load(page.with_name("part.json")).rows) == 2
-    assert "stays as it is" in capsys.readouterr().out
+    assert "No page is written" in capsys.readouterr().out
 
 
 def test_a_row_that_cannot_be_measured_is_named_and_the_others_go_on(
@@ -155,3 +155,15 @@ def test_every_family_has_cases_with_names_of_their_own() -> None:
     assert len(set(titles)) == len(titles)
     assert {case.family for case in cases} >= {"CAM training step", "dense CRF", "start-up"}
     assert sum(case.seconds for case in cases) < 16 * 60  # and a few minutes to warm up
+
+
+def test_a_gpu_has_its_own_page_and_leaves_out_what_it_has_no_part_in() -> None:
+    gpu = torch.device("cuda:1")
+    families = {case.family for case in command.all_cases(CPU)}
+    assert families - {case.family for case in command.all_cases(gpu)} == {
+        "indexing, an image",
+        "start-up",
+    }
+    pages = [command.page(torch.device(name)) for name in ("cpu", "cuda:1", "mps")]
+    assert [one and one.name for one in pages] == ["benchmarks.md", "benchmarks-gpu.md", None]
+    assert all(one is None or one.with_suffix(".json").is_file() for one in pages)

@@ -148,7 +148,7 @@ def test_a_flat_cam_whose_label_is_measured_to_be_good_is_no_finding() -> None:
 def test_clipping_that_gives_objects_up_is_found_and_plain_cross_entropy_is_not() -> None:
     (found,) = findings(Evidence(classes=CLASSES, clipped_objects=0.52, start_value=1.2))
     assert found.serious
-    assert "52 % of the labelled objects" in found.title
+    assert "52 % of the pixels labelled as a class" in found.title
     assert "`decoder.start_value`, now 1.2" in found.turn
     assert clipping_findings(0.1, 1.2) == []
     assert clipping_findings(0.0, None) == []

@@ -11,12 +11,16 @@ from scripts.measure_clipping import (
     LOSSES,
     PLAIN,
     Noise,
+    checked,
     missing,
     noises,
     spoil,
+    starts,
     table,
     tables,
 )
+from weaktr.data.manifest import Manifest
+from weaktr.errors import UserError
 from weaktr.files import digest_files, read_json
 
 
@@ -62,7 +66,26 @@ def test_gains_are_paired_by_seed() -> None:
     assert head.endswith("| cross-entropy | under 0.6 | under 0.3 |")
     assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 (2) | 0.41 ± 0.00 (2) | 65.0 ± 7.1 (2) |")
     assert row.endswith("| +2.0 ± 1.4 (2) | -2.0 (1) |")
-    assert tables({"photographs": runs}) == f"**Photographs**\n\n{table(runs)}"
+    assert tables({"photographs": runs}).startswith(f"**Photographs**\n\n{table(runs)}\n| starts")
+
+
+def test_gains_are_sorted_by_where_clipping_starts() -> None:
+    def found(miou: float, **more: float) -> dict[str, float]:
+        return {"miou": miou, "labels": 80.0, "final_loss": 0.5, **more}
+
+    runs = {
+        "wrong class 0.2": {
+            PLAIN: {"0": found(60), "1": found(70)},
+            "under 0.3": {"0": found(60, clipped_objects=0.0)},
+            "under 0.6": {"0": found(61, clipped_objects=0.4), "1": found(60), "2": found(0)},
+            "under 1.2": {"1": found(20, clipped_objects=0.8)},
+        }
+    }
+    assert starts(runs).splitlines()[2:] == [
+        "| 0 to 0.8 | 1 | +0.0, +0.0 to +0.0 | 0 to 0 % |",
+        "| 1.1 to 1.6 | 2 | -4.5, -10.0 to +1.0 | 40 to 40 % |",
+        "| 1.6 and more | 1 | -50.0, -50.0 to -50.0 | 80 to 80 % |",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +95,7 @@ def test_gains_are_paired_by_seed() -> None:
         (["--seeds", "0", "-3"], "must be 0 or more"),
         (["--jobs", "0"], "must be 1 or more"),
         (["--project", "."], "--project and --data go together"),
+        (["--project", ".", "--data", "a | b"], "must be plain words on one line"),
         (["--noises", "none", "noise"], "invalid choice"),
         (["--project", "nowhere", "--data", "photographs"], "nowhere/params.yaml"),
     ],
@@ -90,6 +114,47 @@ def test_bad_arguments_are_refused_before_anything_runs(
     assert sentence in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.slow
+def test_projects_that_cannot_be_measured_are_refused() -> None:
+    masks = Path("data/prepared/masks.csv")
+    lines = masks.read_text().splitlines(keepends=True)
+    val = {one.id for one in Manifest.load(Path("data/prepared")).of_split("val")}
+    masks.write_text("".join(line for line in lines if line.split(",")[0] not in val))
+    with pytest.raises(UserError, match="no image of val has a mask to measure by"):
+        checked(Path())
+    masks.write_text("".join(lines[:-1] if lines[-1].split(",")[0] not in val else lines[:2]))
+    with pytest.raises(UserError, match="has no mask to spoil"):
+        checked(Path())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("workspace")
+def test_a_run_that_fails_is_named_and_others_are_kept(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("docs")
+    (elsewhere / "page.md").write_text("<!-- clipping -->\n<!-- end of clipping -->\n")
+    monkeypatch.setattr(measure_clipping, "PAGE", elsewhere / "page.md")
+    monkeypatch.setattr(measure_clipping, "NUMBERS", elsewhere / "numbers.json")
+    begun = []
+
+    def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict[str, float]:
+        begun.append(loss)
+        if loss == "under 1.2":
+            raise UserError("it failed.")
+        return {"labels": 100.0, "final_loss": 0.3, "miou": 50.0}
+
+    monkeypatch.setattr(measure_clipping, "run", run)
+    arguments = ["--project", ".", "--data", "tiny", "--seeds", "0", "--noises", CLEAN]
+    monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        measure_clipping.main()
+    assert stop.value.code == 2
+    assert begun == [PLAIN, "under 1.2"]
+    assert list(read_json(elsewhere / "numbers.json")["tiny"][CLEAN]) == [PLAIN]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_project_is_measured_and_left_as_it_is(
@@ -102,12 +167,14 @@ def test_a_project_is_measured_and_left_as_it_is(
     monkeypatch.setattr(measure_clipping, "NUMBERS", numbers)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     names = {path.name for path in (*project.iterdir(), *project.parent.iterdir())}
-    arguments = ["--project", str(project), "--data", "tiny", "--seeds", "4", "--most", "2"]
-    monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments, "--jobs", "2"])
+    arguments = ["--project", str(project), "--data", "tiny DeiT", "--seeds", "4", "--jobs", "2"]
+    losses = ["--noises", CLEAN, "--losses", PLAIN, "under 0.3, whole image"]
+    monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments, *losses])
     measure_clipping.main()
     assert {path.name for path in (*project.iterdir(), *project.parent.iterdir())} == names
     (row,) = [line for line in page.read_text().splitlines() if line.startswith("| none")]
     assert row.startswith("| none | 100.0 (1) |")
-    found = read_json(numbers)["tiny"]["none"]
+    assert "**Tiny DeiT**" in page.read_text()
+    found = read_json(numbers)["tiny DeiT"]["none"]
     assert all(0 <= by_seed["4"]["miou"] <= 100 for by_seed in found.values())
     assert len(found) == 2

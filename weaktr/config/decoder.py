@@ -70,7 +70,8 @@ class DecoderParams(Section):
     drop_path: Annotated[Real, Field(ge=0, lt=1)] = 0.1
     """Largest rate of stochastic depth, in backbone and mask transformer each."""
     start_value: Positive | None = 1.2
-    """Clipping begins when the batch's mean loss is under this; null: plain cross-entropy."""
+    """Clipping begins when the batch's mean loss is under this; null: plain cross-entropy. Above
+    the loss that plain cross-entropy ends with, it cost objects (docs/evidence.md)."""
     region: Count = 120
     """Side of the regions whose mean loss is the clipping threshold, in pixels."""
     void_in_mean: Literal["zero", "ignore"] = "ignore"

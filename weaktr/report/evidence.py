@@ -56,8 +56,8 @@ class Evidence:
         tag_images: Images of that split.
         seed: Kind of CAM that the labels are made of.
         background_score: Of the labels.
-        clipped_objects: Share of the pixels labelled as a class that got no gradient in the last
-            epoch, as the segmenter's loss was clipped.
+        clipped_objects: Share of the pixels labelled as a class that got no gradient, as the
+            segmenter's loss was clipped: mean over the batches of the last epoch.
         start_value: Of the clipping; `None`: there was none.
         train_miou: mIoU in percent of `coarse`, the seed and `pseudo_labels`, by these names.
         optimum: For each seed the best `background_score` by the masks, and its `miou`.
