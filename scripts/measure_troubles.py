@@ -37,6 +37,8 @@ STEPS = {
 NUMBERS = REPOSITORY / "docs/troubles.json"
 PICTURE = REPOSITORY / "docs/images/troubles.png"
 PAGE = REPOSITORY / "docs/evidence.md"
+COMMITS = 20
+"""The last ones, whose experiments are collected; of two alike, the newer one's counts."""
 FINISHED = "Success"
 """DVC's state of an experiment that ran to its end."""
 Numbers = dict[str, dict[str, dict[str, float]]]
@@ -57,7 +59,7 @@ def collect(experiments: list[dict[str, Any]], recipes: Mapping[str, Mapping[str
         for trouble, values in recipes.items():
             if all(_same(experiment.get(key), values[key]) for key in values if key != "seed"):
                 numbers = {step: float(experiment[step]) for step in STEPS}
-                found.setdefault(trouble, {})[str(int(experiment["seed"]))] = numbers
+                found.setdefault(trouble, {}).setdefault(str(int(experiment["seed"])), numbers)
     return found
 
 
@@ -140,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args(arguments)
     numbers: Numbers = read_json(NUMBERS) if NUMBERS.is_file() else {}
-    for trouble, seeds in collect(dvc.api.exp_show(str(REPOSITORY)), bench()).items():
+    experiments = dvc.api.exp_show(str(REPOSITORY), num=COMMITS)
+    for trouble, seeds in collect(experiments, bench()).items():
         numbers.setdefault(trouble, {}).update(seeds)
     if PLAIN not in numbers or len(numbers) < 2:
         raise SystemExit(

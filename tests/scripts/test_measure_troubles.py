@@ -66,7 +66,7 @@ def test_nothing_is_written_without_experiments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure_troubles, "NUMBERS", tmp_path / "none.json")
-    monkeypatch.setattr("dvc.api.exp_show", lambda repo: [])
+    monkeypatch.setattr("dvc.api.exp_show", lambda repo, num: [])
     with pytest.raises(SystemExit, match=r"No finished experiments"):
         measure_troubles.main([])
     assert not list(tmp_path.iterdir())
