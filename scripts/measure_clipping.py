@@ -15,7 +15,6 @@ cores (or the GPU) among so many at a time.
 """
 
 import argparse
-import csv
 import hashlib
 import math
 import os
@@ -37,6 +36,7 @@ from scripts.measure_results import REPOSITORY, run_stage
 from scripts.pages import put_table
 from stages.common.corrected import NO_MASKS
 from stages.common.paths import PREPARED
+from stages.common.training import read_curves
 from weaktr.config.load import load_params
 from weaktr.data.manifest import Manifest, load_masks
 from weaktr.data.masks import read_mask, write_mask
@@ -160,13 +160,12 @@ def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict
                 f"seed {seed}, {noise.name}, {loss}: {stage} failed, and said why above; runs that "
                 "were finished are kept."
             ) from None
-        with (folder / "reports/train_decoder/curves.csv").open(encoding="utf-8") as file:
-            last = list(csv.DictReader(file))[-1]
+        last = read_curves(folder / "reports/train_decoder/curves.csv")[-1]
         return {
             "labels": quality,
-            "final_loss": float(last["loss"]),
+            "final_loss": last["loss"],
             "miou": read_json(folder / "reports/evaluate/details.json")["mean_iou"],
-            **{name: float(last[name]) for name in ("clipped", "clipped_objects") if name in last},
+            **{name: last[name] for name in ("clipped", "clipped_objects") if name in last},
         }
 
 
