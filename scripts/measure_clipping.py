@@ -1,17 +1,19 @@
 """When the clipped loss helps: segmenters on true masks that were spoiled in known ways.
 
-    python -m scripts.measure_clipping --most 10
+    python -m scripts.measure_clipping --jobs 2
     python -m scripts.measure_clipping --project ../photographs --data "photographs of animals"
 
 For each noise and rate of `scripts.label_noise`, trains the segmenter with plain cross-entropy and
-with clipping, for several values at which it starts and sides of its regions, over three seeds. A
-seed moves the noise as well as the training. Every training is the real stage, in a folder of its
-own that goes away. Images and params are those of `trouble-none` (the demo, smaller), or of a
-project whose training images have masks in `data/prepared`; nothing in it changes.
+with clipping, for several values at which it starts and sides of its regions, over three seeds.
+Values under 0.8 or above 2.5 of the loss that cross-entropy ends with are left out. A seed moves
+the noise as well as the training. Every training is the real stage, in a folder of its own that
+goes away. Images and params are those of `trouble-none` (the demo, smaller), or of a prepared
+project (`weaktr prepare`) whose training images have a mask each, and some images of its evaluated
+split; nothing in it changes.
 
-Each run is added to `docs/clipping.json`, and the tables of docs/evidence.md are written anew. What
-is there already is not run again; `--most` stops after so many runs, and `--jobs` shares out the
-cores (or the GPU) among so many at a time.
+Each run is added to `docs/clipping.json`, and tables and map of docs/evidence.md are made anew.
+What is there already is not run again, so that it can be stopped and begun again, and `--jobs`
+shares out the cores (or the GPU) among so many at a time.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +35,7 @@ import yaml
 
 from scripts.label_noise import NOISES
 from scripts.measure_results import REPOSITORY, run_stage
-from scripts.pages import put_table
+from scripts.pages import draw_map, mean_and_deviation, put_table
 from stages.common.corrected import NO_MASKS
 from stages.common.paths import PREPARED
 from stages.common.training import read_curves
@@ -55,20 +57,30 @@ LOSSES: dict[str, dict[str, Any]] = {
     "under 1.2": {"start_value": 1.2},
     "under 0.6": {"start_value": 0.6},
     "under 0.3": {"start_value": 0.3},
+    "under 0.6, whole image": {"start_value": 0.6, "region": None},
     "under 0.3, whole image": {"start_value": 0.3, "region": None},
 }
 """Losses by name: what of the `decoder` section each sets; a region of `None` is the whole crop."""
 PLAIN = "cross-entropy"
+CLIPPED = [loss for loss in LOSSES if loss != PLAIN]
+TELLING = (0.8, 2.5)
+"""Start values that are tried, as shares of the loss that cross-entropy ends with: under these
+nothing was clipped, and above them clipping starts with the training."""
 STARTS = (0.8, 1.1, 1.6, math.inf)
-"""Where clipping starts, as shares of cross-entropy's final loss: bounds from above."""
+"""Groups of start values as shares of cross-entropy's final loss, and of `clipped_objects`: bounds
+from above."""
+SHARES = (0.01, 0.3, 0.5, math.inf)
 WRITTEN = ("noisy", "predictions")
 """Folders of `data/` that a run has of its own."""
 PLACE = REPOSITORY / "tmp/measure-clipping"
 NUMBERS = REPOSITORY / "docs/clipping.json"
 PAGE = REPOSITORY / "docs/evidence.md"
-Runs = dict[str, dict[str, dict[str, dict[str, float]]]]
-"""By noise and rate, loss and seed: `miou` on val, `labels` of the spoiled masks, and of the last
-epoch `final_loss`, `clipped` and `clipped_objects`."""
+PICTURE = REPOSITORY / "docs/images/clipping.png"
+ByLoss = dict[str, dict[str, dict[str, float]]]
+"""By loss (cross-entropy for one) and seed: `miou` on val, `labels` of the spoiled masks, and of
+the last epoch `final_loss`, `clipped` and `clipped_objects`."""
+Runs = dict[str, ByLoss]
+"""By noise and rate."""
 
 
 class Noise(NamedTuple):
@@ -83,6 +95,10 @@ class Noise(NamedTuple):
         return self.kind if self.kind == CLEAN else f"{self.kind} {self.rate:g}"
 
 
+Asked = tuple[int, Noise, str]
+"""A run: seed, noise and loss."""
+
+
 def noises() -> list[Noise]:
     """The true masks first, then every noise at every rate."""
     spoiled = [Noise(kind, rate) for kind, (_, rates) in NOISES.items() for rate in rates]
@@ -91,13 +107,23 @@ def noises() -> list[Noise]:
 
 def missing(
     runs: Runs, seeds: Sequence[int], kinds: Sequence[str], losses: Sequence[str]
-) -> Iterator[tuple[int, Noise, str]]:
-    """What is still to be run, whole rows of the table first."""
+) -> Iterator[Asked]:
+    """What is still to be run, whole rows of the table first; clipping only where it can tell."""
     for seed in seeds:
         for noise in noises():
             for loss in losses if noise.kind in kinds else ():
-                if str(seed) not in runs.get(noise.name, {}).get(loss, {}):
+                by_loss = runs.get(noise.name, {})
+                if str(seed) not in by_loss.get(loss, {}) and tells(by_loss, seed, loss):
                     yield seed, noise, loss
+
+
+def tells(by_loss: ByLoss, seed: int, loss: str) -> bool:
+    """Whether a run with this loss is worth its time, going by cross-entropy's of the same seed."""
+    start = LOSSES[loss]["start_value"]
+    if start is None:
+        return True
+    plain = by_loss.get(PLAIN, {}).get(str(seed))
+    return plain is not None and TELLING[0] <= start / plain["final_loss"] <= TELLING[1]
 
 
 def spoil(folder: Path, noise: Noise, seed: int) -> float:
@@ -202,6 +228,8 @@ def checked(project: Path) -> Path:
     Raises:
         UserError: If it has no params, no masks to spoil or to measure by, or but one class.
     """
+    if not (project / "params.yaml").is_file():
+        raise UserError(f"{project} has no params.yaml; name the folder of a project.")
     params = load_params(project / "params.yaml")
     manifest, masks = Manifest.load(project / PREPARED), load_masks(project / PREPARED)
     where = project / PREPARED
@@ -219,53 +247,94 @@ def checked(project: Path) -> Path:
     return project
 
 
-def table(runs: Mapping[str, Any]) -> str:
+def gains(by_loss: ByLoss, loss: str) -> list[float]:
+    """What clipping gains over cross-entropy in mIoU, for each seed that has both."""
+    plain, clipped = by_loss.get(PLAIN, {}), by_loss.get(loss, {})
+    return [clipped[one]["miou"] - plain[one]["miou"] for one in sorted({*clipped} & {*plain})]
+
+
+def tried(*runs: Runs) -> list[str]:
+    """The losses with clipping that have runs."""
+    losses = {loss for own in runs for by_loss in own.values() for loss in by_loss}
+    return [loss for loss in CLIPPED if loss in losses]
+
+
+def table(runs: Runs) -> str:
     """Markdown: what each clipping gains over cross-entropy, paired by seed, mean ± deviation."""
-    tried = {loss for by_loss in runs.values() for loss in by_loss}
-    others = [loss for loss in LOSSES if loss != PLAIN and loss in tried]
+    others = tried(runs)
     head = ["labels", "their mIoU", "final loss", PLAIN, *others]
     rows = [head, ["---"] * len(head)]
     for noise in (noise.name for noise in noises() if noise.name in runs):
         plain = runs[noise].get(PLAIN, {})
-        cells = [_spread([each[key] for each in plain.values()]) for key in ("labels", "miou")]
-        loss = _spread([each["final_loss"] for each in plain.values()], "{:.2f}", "{:.2f}")
-        gains = []
+        cells = [
+            mean_and_deviation([each[key] for each in plain.values()], form)
+            for key, form in (("labels", "{:.1f}"), ("final_loss", "{:.2f}"), ("miou", "{:.1f}"))
+        ]
+        cells[-1] += f" ({len(plain)})"
         for other in others:
-            found = runs[noise].get(other, {})
-            both = sorted(set(found) & set(plain))
-            gains.append(_spread([found[s]["miou"] - plain[s]["miou"] for s in both], "{:+.1f}"))
-        rows.append([noise, cells[0], loss, cells[1], *gains])
+            gained = gains(runs[noise], other)
+            spread = f"{mean_and_deviation(gained, '{:+.1f}')} ({len(gained)})" if gained else "–"
+            cells.append(spread)
+        rows.append([noise, *cells])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def starts(runs: Mapping[str, Any]) -> str:
-    """Markdown: gains by where clipping starts, as a share of cross-entropy's final loss."""
-    rows: dict[float, list[tuple[float, float]]] = {below: [] for below in STARTS}
-    for by_loss in runs.values():
-        for loss, by_seed in by_loss.items():
-            start = LOSSES[loss]["start_value"]
-            for seed, found in by_seed.items():
-                plain = by_loss.get(PLAIN, {}).get(seed)
-                if start is None or plain is None:
-                    continue
-                below = min(one for one in STARTS if start / plain["final_loss"] < one)
-                gain = found["miou"] - plain["miou"]
-                rows[below].append((gain, found.get("clipped_objects", math.nan)))
-    lines = [
-        "| starts at | runs | gain in mIoU, least to most | objects clipped |",
-        "|---|---|---|---|",
+def draw(picture: Path, runs: Mapping[str, Runs]) -> None:
+    """Draws the gains of all images' tables as one map, if there are any."""
+    columns = tried(*runs.values())
+    rows = {
+        f"{data}: {noise.name}" if len(runs) > 1 else noise.name: own[noise.name]
+        for data, own in runs.items()
+        for noise in noises()
+        if noise.name in own
+    }
+    mean = [
+        [statistics.mean(gains(by_loss, loss) or [math.nan]) for loss in columns]
+        for by_loss in rows.values()
     ]
-    low = 0.0
-    for below, pairs in rows.items():
-        if pairs:
-            gains, shares = zip(*pairs, strict=True)
-            known = [share for share in shares if math.isfinite(share)]
-            objects = f"{100 * min(known):.0f} to {100 * max(known):.0f} %" if known else ""
-            span = f"{low:g} to {below:g}" if math.isfinite(below) else f"{low:g} and more"
-            spread = f"{statistics.median(gains):+.1f}, {min(gains):+.1f} to {max(gains):+.1f}"
-            lines.append(f"| {span} | {len(pairs)} | {spread} | {objects} |")
-        low = below
+    if columns:
+        draw_map(picture, "points of mIoU against cross-entropy", list(rows), columns, mean)
+
+
+def grouped(
+    title: str, bounds: Sequence[float], form: str, points: Sequence[tuple[float, float]]
+) -> str:
+    """Markdown: how gains spread, in groups of another number.
+
+    Args:
+        title: Of the other number.
+        bounds: Of the groups, from above.
+        form: A format of the bounds.
+        points: The other number and the gain in mIoU, of each run.
+    """
+    lines = [f"| {title} | runs | median gain | least | most |", "|---|---|---|---|---|"]
+    for low, high in pairwise((0.0, *bounds)):
+        gained = [gain for value, gain in points if low <= value < high]
+        if gained:
+            span = form.format(low) + (
+                f" to {form.format(high)}" if high < math.inf else " and more"
+            )
+            spread = (statistics.median(gained), min(gained), max(gained))
+            cells = " | ".join(f"{one:+.1f}" for one in spread)
+            lines.append(f"| {span} | {len(gained)} | {cells} |")
     return "\n".join(lines) + "\n"
+
+
+def starts(runs: Runs) -> str:
+    """Markdown: gains by what can be seen without masks."""
+    by_start, by_share = [], []
+    for by_loss in runs.values():
+        plain = by_loss.get(PLAIN, {})
+        for loss in tried(runs):
+            for seed in {*plain} & {*by_loss.get(loss, {})}:
+                found = by_loss[loss][seed]
+                gain = found["miou"] - plain[seed]["miou"]
+                by_start.append((LOSSES[loss]["start_value"] / plain[seed]["final_loss"], gain))
+                if "clipped_objects" in found:
+                    by_share.append((found["clipped_objects"], gain))
+    start = grouped("start value / final loss of cross-entropy", STARTS, "{:g}", by_start)
+    share = grouped("`clipped_objects`, last epoch", SHARES, "{:.0%}", by_share)
+    return f"{start}\n{share}"
 
 
 def tables(runs: Mapping[str, Runs]) -> str:
@@ -276,13 +345,6 @@ def tables(runs: Mapping[str, Runs]) -> str:
     )
 
 
-def _spread(values: Sequence[float], mean: str = "{:.1f}", deviation: str = "{:.1f}") -> str:
-    if not values:
-        return "not measured"
-    spread = f" ± {deviation.format(statistics.stdev(values))}" if values[1:] else ""
-    return f"{mean.format(statistics.mean(values))}{spread} ({len(values)})"
-
-
 def measure(arguments: argparse.Namespace) -> None:
     """Measures what is missing, and writes numbers and tables."""
     runs: dict[str, Runs] = read_json(NUMBERS) if NUMBERS.is_file() else {}
@@ -291,52 +353,83 @@ def measure(arguments: argparse.Namespace) -> None:
     cores = (os.cpu_count() or 1) // arguments.jobs
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores, 1)))
     workers = max(cores - 1, 0) if torch.cuda.is_available() else 0
-    left = missing(own, arguments.seeds, arguments.noises, arguments.losses)
-    asked = islice(left, arguments.most)
-    running: dict[Future[dict[str, float]], tuple[int, Noise, str]] = {}
-    failed: BaseException | None = None
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-
-        def begin(count: int) -> None:
-            for what in islice(asked, count):
-                running[pool.submit(run, project, *what, workers)] = what
-
-        begin(arguments.jobs)
-        while running:
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                seed, noise, loss = running.pop(done)
-                if (error := done.exception()) is not None:
-                    failed = failed or error
-                    continue
-                own.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = done.result()
+    try:
+        for losses in ([PLAIN], arguments.losses):  # how the first end decides which others tell
+            asked = list(missing(own, arguments.seeds, arguments.noises, losses))
+            for (seed, noise, loss), found in finished(project, asked, arguments.jobs, workers):
+                own.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = found
                 write_json(NUMBERS, runs)
-                print(f"seed {seed}, {noise.name}, {loss}: {done.result()}", flush=True)
-                begin(0 if failed else 1)
-    put_table(PAGE, "clipping", tables(runs))
+                print(f"seed {seed}, {noise.name}, {loss}: {found}", flush=True)
+    finally:
+        put_table(PAGE, "clipping", tables(runs))
+        draw(PICTURE, runs)
+
+
+def finished(
+    project: Path, asked: Sequence[Asked], jobs: int, workers: int
+) -> Iterator[tuple[Asked, dict[str, float]]]:
+    """Runs what is asked for, `jobs` at a time, and gives each as it ends.
+
+    Raises:
+        UserError: If a run fails, once the others that have begun are given; no more begin.
+    """
+    left = iter(asked)
+    failed: BaseException | None = None
+    running: dict[Future[dict[str, float]], Asked] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        free = jobs
+        while True:
+            for what in islice(left, 0 if failed else free):
+                running[pool.submit(run, project, *what, workers)] = what
+            if not running:
+                break
+            done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+            what, free = running.pop(done), 1
+            if (error := done.exception()) is None:
+                yield what, done.result()
+            failed = failed or error
     if failed is not None:
         raise failed
 
 
 def main() -> None:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--project", type=Path, help="whose images and params (trouble-none's)")
-    parser.add_argument("--data", help="what the tables call them", default=GENERATED)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--data", help="with --project: what tables call it", default=GENERATED)
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=list(SEEDS), help="all of 0, 1 and 2 by default"
+    )
     kinds = [CLEAN, *NOISES]
-    parser.add_argument("--noises", nargs="+", choices=kinds, default=kinds, metavar="NOISE")
-    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES), metavar="LOSS")
-    parser.add_argument("--most", type=int, help="runs, then stop")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument(
+        "--noises",
+        nargs="+",
+        choices=kinds,
+        default=kinds,
+        metavar="NOISE",
+        help=f"all by default: {', '.join(map(repr, kinds))}",
+    )
+    parser.add_argument(
+        "--losses",
+        nargs="+",
+        choices=CLIPPED,
+        default=CLIPPED,
+        metavar="LOSS",
+        help=f"beside cross-entropy, all by default: {', '.join(map(repr, CLIPPED))}",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (1)")
     arguments = parser.parse_args()
-    if arguments.most is not None and arguments.most < 0:
-        parser.error(f"--most must be 0 or more. Got: {arguments.most}")
     if min(arguments.seeds) < 0:
         parser.error(f"--seeds must be 0 or more. Got: {min(arguments.seeds)}")
     if arguments.jobs < 1:
         parser.error(f"--jobs must be 1 or more. Got: {arguments.jobs}")
     if (arguments.project is None) != (arguments.data == GENERATED):
-        parser.error(f"--project and --data go together, and {GENERATED!r} are trouble-none's.")
+        parser.error(
+            "--project and --data go together: name the project's folder, and what the tables are "
+            f"to call its images (not {GENERATED!r})."
+        )
     if not arguments.data.isprintable() or not arguments.data or set("|<>*") & set(arguments.data):
         parser.error(f"--data must be plain words on one line. Got: {arguments.data!r}")
     with one_sentence():

@@ -16,11 +16,11 @@ import argparse
 import math
 import os
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts.measure_results import REPOSITORY
-from scripts.pages import put_table
+from scripts.pages import mean_and_deviation, put_table
 from stages.common.paths import CAM_MODEL, PREPARED
 from weaktr.cli.options import check_classes
 from weaktr.config.load import load_params
@@ -113,18 +113,12 @@ def table(runs: Runs) -> str:
             {name: math.nan if value is None else value for name, value in one.items()}
             for one in by_seed.values()
         ]
-        cells = [_spread([value(one) for one in ones], form) for value, form in COLUMNS.values()]
+        cells = []
+        for value, form in COLUMNS.values():
+            known = [each for one in ones if math.isfinite(each := value(one))]
+            cells.append(mean_and_deviation(known, form) if known else "none")
         rows.append([data, str(len(ones)), *cells])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    values = [value for value in values if math.isfinite(value)]
-    if not values:
-        return "none"
-    if not values[1:]:
-        return form.format(values[0])
-    return f"{form.format(statistics.mean(values))} ± {statistics.stdev(values):.{form[-3]}f}"
 
 
 def main() -> None:

@@ -10,19 +10,17 @@ heat map of docs/evidence.md are drawn from that file anew.
 """
 
 import argparse
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dvc.api
-from matplotlib.figure import Figure
 
 from scripts.measure_results import REPOSITORY
-from scripts.pages import put_table
+from scripts.pages import draw_map, mean_and_deviation, put_table
 from weaktr.experiments.recipes import list_recipes, recipe_values
-from weaktr.files import read_json, replace_file, write_json
+from weaktr.files import read_json, write_json
 
 PREFIX, PLAIN = "trouble-", "none"
 LIFT = {"cam.fusion": "lift"}
@@ -80,17 +78,16 @@ def bench() -> dict[str, dict[str, Any]]:
     return alone | lifted
 
 
-def mean_and_spread(numbers: Numbers, trouble: str, step: str) -> tuple[float, float]:
-    """Over seeds: the mean, and the sample standard deviation (0 of one seed)."""
-    values = [of_seed[step] for of_seed in numbers[trouble].values()]
-    return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+def of_seeds(numbers: Numbers, trouble: str, step: str) -> list[float]:
+    """A step's mIoU, one per seed."""
+    return [of_seed[step] for of_seed in numbers[trouble].values()]
 
 
 def in_order(numbers: Numbers) -> list[str]:
     """The plain set first, then troubles by what they cost the segmenter."""
 
     def cost(trouble: str) -> tuple[bool, float]:
-        return trouble != PLAIN, mean_and_spread(numbers, trouble, "miou_val")[0]
+        return trouble != PLAIN, statistics.mean(of_seeds(numbers, trouble, "miou_val"))
 
     return sorted(numbers, key=cost)
 
@@ -103,37 +100,20 @@ def table(numbers: Numbers) -> str:
     ]
     for trouble in in_order(numbers):
         seeds = len(numbers[trouble])
-        form = "{:.1f} ± {:.1f}" if seeds > 1 else "{:.1f}"
-        cells = [form.format(*mean_and_spread(numbers, trouble, step)) for step in STEPS]
+        cells = [mean_and_deviation(of_seeds(numbers, trouble, step)) for step in STEPS]
         lines.append(f"| {trouble} | {seeds} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def draw(numbers: Numbers) -> bytes:
-    """PNG: points that each step loses against the plain set."""
+def draw(picture: Path, numbers: Numbers) -> None:
+    """Draws the points that each step loses against the plain set."""
     rows = [trouble for trouble in in_order(numbers) if trouble != PLAIN]
-    lost = [
-        [
-            mean_and_spread(numbers, trouble, step)[0] - mean_and_spread(numbers, PLAIN, step)[0]
-            for step in STEPS
-        ]
-        for trouble in rows
-    ]
-    figure = Figure(figsize=(9, 0.5 * len(rows) + 1.2), layout="constrained")
-    axes = figure.subplots()
-    reach = max(abs(value) for row in lost for value in row)
-    axes.imshow(lost, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto")
-    axes.set_xticks(range(len(STEPS)), list(STEPS.values()))
-    axes.set_yticks(range(len(rows)), rows)
-    axes.tick_params(length=0)
-    for y, row in enumerate(lost):
-        for x, value in enumerate(row):
-            ink = "white" if abs(value) > 0.6 * reach else "black"
-            axes.text(x, y, f"{value:+.1f}", ha="center", va="center", color=ink)
-    axes.set_title("points against the set without troubles", fontsize=10)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
-    return png.getvalue()
+
+    def mean(trouble: str, step: str) -> float:
+        return statistics.mean(of_seeds(numbers, trouble, step))
+
+    lost = [[mean(trouble, step) - mean(PLAIN, step) for step in STEPS] for trouble in rows]
+    draw_map(picture, "points against the set without troubles", rows, list(STEPS.values()), lost)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -150,8 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "No finished experiments of the bench are here; docs/evidence.md tells how to run it."
         )
     write_json(NUMBERS, numbers)
-    with replace_file(PICTURE) as temporary:
-        Path(temporary).write_bytes(draw(numbers))
+    draw(PICTURE, numbers)
     put_table(PAGE, "troubles", table(numbers))
 
 

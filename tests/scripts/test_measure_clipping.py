@@ -1,6 +1,7 @@
 """The measurement of the clipped loss: masks that are spoiled the same way again, and its table."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,10 +9,11 @@ from scripts import measure_clipping
 from scripts.label_noise import NOISES
 from scripts.measure_clipping import (
     CLEAN,
-    LOSSES,
+    CLIPPED,
     PLAIN,
     Noise,
     checked,
+    draw,
     missing,
     noises,
     spoil,
@@ -41,14 +43,30 @@ def test_spoiled_masks_follow_from_seed_and_noise() -> None:
 
 
 def test_what_is_there_is_not_run_again() -> None:
-    runs = {CLEAN: {PLAIN: {"0": {"miou": 1.0}}}}
-    left = list(missing(runs, [0, 1], [CLEAN, *NOISES], list(LOSSES)))
-    assert len(left) == 2 * len(noises()) * len(LOSSES) - 1
+    runs = {CLEAN: {PLAIN: {"0": {"miou": 1.0, "final_loss": 0.6}}}}
+    left = list(missing(runs, [0, 1], [CLEAN, *NOISES], [PLAIN]))
+    assert len(left) == 2 * len(noises()) - 1
     assert (0, Noise(CLEAN, 0), PLAIN) not in left
     few = list(missing(runs, [0, 1], ["wrong class"], [PLAIN]))
     assert [(seed, noise.rate, loss) for seed, noise, loss in few] == [
         (seed, rate, PLAIN) for seed in (0, 1) for rate in NOISES["wrong class"][1]
     ]
+
+
+@pytest.mark.parametrize(
+    ("final_loss", "left"),
+    [
+        (0.24, ["under 0.6", "under 0.3", "under 0.6, whole image", "under 0.3, whole image"]),
+        (0.4, ["under 0.6", "under 0.6, whole image"]),
+        (0.8, ["under 1.2"]),
+        (2.0, []),
+    ],
+)
+def test_clipping_is_run_where_it_starts_and_not_at_once(
+    final_loss: float, left: list[str]
+) -> None:
+    runs = {CLEAN: {PLAIN: {"0": {"final_loss": final_loss}}}}
+    assert [loss for *_, loss in missing(runs, [0, 1], [CLEAN, *NOISES], CLIPPED)] == left
 
 
 def test_gains_are_paired_by_seed() -> None:
@@ -64,12 +82,30 @@ def test_gains_are_paired_by_seed() -> None:
     }
     head, _, row = table(runs).splitlines()
     assert head.endswith("| cross-entropy | under 0.6 | under 0.3 |")
-    assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 (2) | 0.41 ± 0.00 (2) | 65.0 ± 7.1 (2) |")
+    assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 | 0.41 ± 0.00 | 65.0 ± 7.1 (2) |")
     assert row.endswith("| +2.0 ± 1.4 (2) | -2.0 (1) |")
-    assert tables({"photographs": runs}).startswith(f"**Photographs**\n\n{table(runs)}\n| starts")
+    assert tables({"photographs": runs}).startswith(
+        f"**Photographs**\n\n{table(runs)}\n| start value"
+    )
 
 
-def test_gains_are_sorted_by_where_clipping_starts() -> None:
+def test_the_map_has_the_tables_of_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs(gain: float, loss: str) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+        return {CLEAN: {PLAIN: {"0": {"miou": 60.0}}, loss: {"0": {"miou": 60.0 + gain}}}}
+
+    drawn: list[list[Any]] = []
+    monkeypatch.setattr(measure_clipping, "draw_map", lambda *given: drawn.append(list(given[2:])))
+    draw(Path("map.png"), {"drawings": runs(-2.0, "under 0.3")})
+    draw(
+        Path("map.png"), {"drawings": runs(-2.0, "under 0.3"), "photographs": runs(1, "under 1.2")}
+    )
+    (alone, both) = drawn
+    assert alone == [["none"], ["under 0.3"], [[-2.0]]]
+    assert both[:2] == [["drawings: none", "photographs: none"], ["under 1.2", "under 0.3"]]
+    assert str(both[2]) == "[[nan, -2.0], [1.0, nan]]"
+
+
+def test_gains_are_grouped_by_what_is_seen_without_masks() -> None:
     def found(miou: float, **more: float) -> dict[str, float]:
         return {"miou": miou, "labels": 80.0, "final_loss": 0.5, **more}
 
@@ -82,22 +118,28 @@ def test_gains_are_sorted_by_where_clipping_starts() -> None:
         }
     }
     assert starts(runs).splitlines()[2:] == [
-        "| 0 to 0.8 | 1 | +0.0, +0.0 to +0.0 | 0 to 0 % |",
-        "| 1.1 to 1.6 | 2 | -4.5, -10.0 to +1.0 | 40 to 40 % |",
-        "| 1.6 and more | 1 | -50.0, -50.0 to -50.0 | 80 to 80 % |",
+        "| 0 to 0.8 | 1 | +0.0 | +0.0 | +0.0 |",
+        "| 1.1 to 1.6 | 2 | -4.5 | -10.0 | +1.0 |",
+        "| 1.6 and more | 1 | -50.0 | -50.0 | -50.0 |",
+        "",
+        "| `clipped_objects`, last epoch | runs | median gain | least | most |",
+        "|---|---|---|---|---|",
+        "| 0% to 1% | 1 | +0.0 | +0.0 | +0.0 |",
+        "| 30% to 50% | 1 | +1.0 | +1.0 | +1.0 |",
+        "| 50% and more | 1 | -50.0 | -50.0 | -50.0 |",
     ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--most", "-1"], "must be 0 or more"),
         (["--seeds", "0", "-3"], "must be 0 or more"),
         (["--jobs", "0"], "must be 1 or more"),
         (["--project", "."], "--project and --data go together"),
         (["--project", ".", "--data", "a | b"], "must be plain words on one line"),
         (["--noises", "none", "noise"], "invalid choice"),
-        (["--project", "nowhere", "--data", "photographs"], "nowhere/params.yaml"),
+        (["--losses", "under 0.3", PLAIN], "invalid choice"),
+        (["--project", "nowhere", "--data", "photographs"], "nowhere has no params.yaml"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_runs(
@@ -143,7 +185,7 @@ def test_a_run_that_fails_is_named_and_others_are_kept(
         begun.append(loss)
         if loss == "under 1.2":
             raise UserError("it failed.")
-        return {"labels": 100.0, "final_loss": 0.3, "miou": 50.0}
+        return {"labels": 100.0, "final_loss": 0.5, "miou": 50.0}
 
     monkeypatch.setattr(measure_clipping, "run", run)
     arguments = ["--project", ".", "--data", "tiny", "--seeds", "0", "--noises", CLEAN]
@@ -165,16 +207,19 @@ def test_a_project_is_measured_and_left_as_it_is(
     page.write_text("<!-- clipping -->\n<!-- end of clipping -->\n")
     monkeypatch.setattr(measure_clipping, "PAGE", page)
     monkeypatch.setattr(measure_clipping, "NUMBERS", numbers)
+    monkeypatch.setattr(measure_clipping, "PICTURE", elsewhere / "map.png")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     names = {path.name for path in (*project.iterdir(), *project.parent.iterdir())}
     arguments = ["--project", str(project), "--data", "tiny DeiT", "--seeds", "4", "--jobs", "2"]
-    losses = ["--noises", CLEAN, "--losses", PLAIN, "under 0.3, whole image"]
+    losses = ["--noises", CLEAN, "--losses", "under 0.3, whole image"]
+    monkeypatch.setattr(measure_clipping, "TELLING", (0, 100))
     monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments, *losses])
     measure_clipping.main()
     assert {path.name for path in (*project.iterdir(), *project.parent.iterdir())} == names
     (row,) = [line for line in page.read_text().splitlines() if line.startswith("| none")]
-    assert row.startswith("| none | 100.0 (1) |")
+    assert row.startswith("| none | 100.0 |")
     assert "**Tiny DeiT**" in page.read_text()
     found = read_json(numbers)["tiny DeiT"]["none"]
     assert all(0 <= by_seed["4"]["miou"] <= 100 for by_seed in found.values())
     assert len(found) == 2
+    assert (elsewhere / "map.png").is_file()

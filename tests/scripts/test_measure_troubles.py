@@ -46,7 +46,7 @@ def test_experiments_are_told_apart_by_their_params(recipes: dict[str, dict[str,
     assert found[PLAIN]["1"]["miou_val"] == 72.0
 
 
-def test_table_and_picture(recipes: dict[str, dict[str, Any]]) -> None:
+def test_table_and_picture(recipes: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     shown = [
         finished(recipes[name], seed, 70.0 - 9 * row + seed)
         for row, name in enumerate((PLAIN, "crowds", "context"))
@@ -59,7 +59,8 @@ def test_table_and_picture(recipes: dict[str, dict[str, Any]]) -> None:
     assert "| none | 3 | 71.0 ± 1.0 |" in lines[2]
     del found["crowds"]["1"], found["crowds"]["2"]
     assert table(found).splitlines()[4].startswith("| crowds | 1 | 61.0 | ")
-    assert draw(found).startswith(b"\x89PNG")
+    draw(tmp_path / "troubles.png", found)
+    assert (tmp_path / "troubles.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_is_written_without_experiments(
