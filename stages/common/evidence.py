@@ -17,7 +17,8 @@ from weaktr.files import read_json
 from weaktr.metrics.image_table import read_label_rows, read_prediction_rows
 from weaktr.report.content import Step
 from weaktr.report.evidence import Evidence, Finding, TagRow
-from weaktr.report.findings import clipping_findings, findings, label_findings
+from weaktr.report.findings import findings, label_findings
+from weaktr.report.mask_findings import clipping_findings
 
 STEP_TITLES = {
     "coarse": "coarse CAM",
@@ -157,7 +158,10 @@ def result_findings(params: Params, tag_images: int) -> list[Finding]:
 def findings_after(stage: str, params: Params) -> list[Finding]:
     """What stands out in the outputs of one stage, as soon as they are there."""
     if stage == "train_decoder":
-        return clipping_findings(clipped_objects(), params.decoder.start_value)
+        start_value = params.decoder.start_value
+        return clipping_findings(
+            Evidence(classes=[], clipped_objects=clipped_objects(), start_value=start_value)
+        )
     if stage != "export_labels":
         return []
     classes = CLASSES.read_text(encoding="utf-8").splitlines()

@@ -68,8 +68,8 @@ def gather(params: Params, device: str) -> Report:
     matrix = _matrix(REPORTS / "evaluate" / PIXELS)
     names = ("background", *manifest.classes)
     made_from = origin(params)
-    trainers = {"train_cam": "CAM network"} if tags_only else {}
-    trainers["train_decoder"] = "segmenter"
+    curves = _curves("train_cam", "CAM network") if tags_only else {}
+    curves |= _curves("train_decoder", "Segmenter")
     steps = ladder(params)
     floor = read_json(REPORTS / "prepare" / "summary.json").get("colour_floor_miou")
     marks = [("colour alone, with all true masks (floor)", floor)] if floor is not None else []
@@ -88,7 +88,7 @@ def gather(params: Params, device: str) -> Report:
         shares=_shares(labels, predictions, split),
         tags=tags,
         tag_split=tag_split,
-        curves={title: _curves(stage) for stage, title in trainers.items()},
+        curves=curves,
         heads=_heads(maker.model, manifest) if maker.model is not None else None,
         recipe=made_from.recipe,
         from_recipe=made_from.is_known,
@@ -188,16 +188,22 @@ def _shares(
     return table
 
 
-def _curves(stage: str) -> Curves:
-    """Epochs and losses of a trainer, the sum last."""
+def _curves(stage: str, title: str) -> dict[str, Curves]:
+    """A trainer's losses, the sum last, and the shares that clipping left out, by their heading."""
     with (REPORTS / stage / "curves.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
+
+    def values(name: str) -> list[float]:
+        return [float(row[name]) for row in rows]
+
+    epochs = [int(row["epoch"]) for row in rows]
     names = [name for name in rows[0] if name.startswith("loss_")] or ["loss"]
-    lines = {
-        name.removeprefix("loss_").replace("_", " "): [float(row[name]) for row in rows]
-        for name in names
-    }
-    return [int(row["epoch"]) for row in rows], lines
+    losses = {name.removeprefix("loss_").replace("_", " "): values(name) for name in names}
+    drawn = {f"{title}: loss": (epochs, losses)}
+    if "clipped" in rows[0] and any(values("clipped")):
+        shares = {"of all pixels": values("clipped"), "of objects": values("clipped_objects")}
+        drawn[f"{title}: share that clipping left out"] = (epochs, shares)
+    return drawn
 
 
 def _matrix(path: Path) -> Counts:

@@ -52,7 +52,7 @@ class EpochLines:
         self.last = time.monotonic()
 
     def say(self, values: Mapping[str, float], epochs: int) -> None:
-        """Prints one epoch's line, with its losses and its score.
+        """Prints one epoch's line, with its losses, its score and what clipping leaves out.
 
         Args:
             values: The epoch's curves, with its number under `epoch`.
@@ -64,7 +64,7 @@ class EpochLines:
         numbers = "  ".join(
             f"{name.removeprefix('loss_')} {value:.4g}"
             for name, value in values.items()
-            if name == "score" or name.startswith("loss")
+            if name in ("score", "clipped_objects") or name.startswith("loss")
         )
         left = f", {duration(took * (epochs - epoch))} left" if epoch < epochs else ""
         typer.echo(f"{self.name} {epoch}/{epochs}  {numbers}  ({duration(took)}{left})")

@@ -5,7 +5,7 @@ import pytest
 
 from weaktr.metrics.image_table import LabelRow, PredictionRow
 from weaktr.report.evidence import Evidence, TagRow
-from weaktr.report.findings import clipping_findings, findings, label_findings
+from weaktr.report.findings import findings, label_findings
 
 GOOD = LabelRow(
     id="a",
@@ -150,5 +150,20 @@ def test_clipping_that_gives_objects_up_is_found_and_plain_cross_entropy_is_not(
     assert found.serious
     assert "52 % of the pixels labelled as a class" in found.title
     assert "`decoder.start_value`, now 1.2" in found.turn
-    assert clipping_findings(0.1, 1.2) == []
-    assert clipping_findings(0.0, None) == []
+    assert findings(Evidence(classes=CLASSES, clipped_objects=0.1, start_value=1.2)) == []
+    assert findings(Evidence(classes=CLASSES, clipped_objects=0.0, start_value=None)) == []
+
+
+def test_clipping_is_to_be_mended_before_the_training_is_made_longer() -> None:
+    below = Evidence(
+        classes=CLASSES,
+        predictions=[replace(FOUND, background=100.0)],
+        train_miou={"pseudo_labels": 80.0},
+        steps={"segmenter": 30.0},
+    )
+    clipped = replace(below, clipped_objects=0.5, start_value=1.2)
+    first, *others = findings(clipped)
+    assert first.title.startswith("Clipping left out")
+    both = [found for found in others if found.turn.startswith("Mend first what clipping")]
+    assert len(both) == 2
+    assert len([found for found in findings(below) if "rain" in found.turn]) == 2

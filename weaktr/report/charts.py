@@ -52,7 +52,7 @@ def line_chart(
         )
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
-        f'<text x="{middle:.0f}" y="{HEIGHT - 2}" text-anchor="middle">{html.escape(unit)}</text>'
+        f'<text x="{middle:.0f}" y="{HEIGHT - 5}" text-anchor="middle">{html.escape(unit)}</text>'
     )
     ends = []
     for i, (name, values) in enumerate(lines.items()):

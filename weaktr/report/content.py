@@ -130,7 +130,7 @@ class Report:
         shares: What labels and predictions hold, by what is counted: label set -> value.
         tags: How well the CAM network knows each tag.
         tag_split: Split that tags were scored on.
-        curves: Training curves by trainer: epochs, and values by name.
+        curves: Training curves by what is drawn: epochs, and values by name.
         heads: What the attention heads do, and whether their weights know it.
         recipe: The recipe that the params come from, or a name of their own.
         from_recipe: Whether they come from one.

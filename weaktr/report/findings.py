@@ -9,7 +9,11 @@ from collections.abc import Sequence
 
 from weaktr.metrics.image_table import LabelRow
 from weaktr.report.evidence import EDGE, MANY, Evidence, Finding, count, names, verb
-from weaktr.report.mask_findings import measured_findings, prediction_findings
+from weaktr.report.mask_findings import (
+    clipping_findings,
+    measured_findings,
+    prediction_findings,
+)
 
 FLAT = 0.2
 """A CAM whose contrast is below this names no place: its brightest spot is at most half as bright
@@ -24,9 +28,6 @@ BEHIND = 2.0
 """Points of mIoU that seeds and machines may cost, as users of this field report."""
 SCORE_COST = 2.0
 """Points of mIoU that another background score would gain, from which it is worth a word."""
-CLIPPED = 0.35
-"""Share of object pixels without a gradient from which clipping cost mIoU in all 16 measured runs,
-0.5 to 64 points; in the 11 under it -0.9 to 3.1 (docs/evidence.md)."""
 GOOD = 50.0
 """IoU in percent from which a label shows its object, however its CAM came to it."""
 
@@ -38,7 +39,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         *_tags(evidence),
         *label_findings(evidence.labels, evidence.classes, evidence.background_score),
         *_measured_labels(evidence),
-        *clipping_findings(evidence.clipped_objects, evidence.start_value),
+        *clipping_findings(evidence),
         *prediction_findings(evidence),
         *measured_findings(evidence),
     ]
@@ -118,22 +119,6 @@ def label_findings(
             )
         )
     return found
-
-
-def clipping_findings(clipped_objects: float, start_value: float | None) -> list[Finding]:
-    """What the segmenter's curves tell of clipping; see `Evidence` for the arguments."""
-    if start_value is None or clipped_objects < CLIPPED:
-        return []
-    return [
-        Finding(
-            f"Clipping left out {100 * clipped_objects:.0f} % of the pixels labelled as a class",
-            "They had no gradient in the last epoch. Some of these labels are wrong, but where it "
-            "was measured, objects were lost with them (docs/evidence.md).",
-            f"Lower `decoder.start_value`, now {start_value:g}: under the loss that plain "
-            "cross-entropy ends with (`decoder.start_value: null`).",
-            serious=True,
-        )
-    ]
 
 
 def _published(evidence: Evidence) -> list[Finding]:

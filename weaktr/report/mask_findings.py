@@ -6,8 +6,28 @@ from weaktr.report.evidence import EDGE, MANY, Evidence, Finding, count, names, 
 
 WEAK = 20.0
 """IoU in percent under which a class is hardly segmented."""
+CLIPPING_FIRST = "Mend first what clipping leaves out (`decoder.start_value`)"
+"""In place of turns that take a longer training."""
 SHORT = 15.0
 """Points of mIoU between labels and segmenter that two splits do not explain."""
+
+
+def clipping_findings(evidence: Evidence) -> list[Finding]:
+    """What the segmenter's curves tell of clipping."""
+    if not evidence.gives_objects_up:
+        return []
+    share = f"{100 * evidence.clipped_objects:.0f} %"
+    return [
+        Finding(
+            f"Clipping left out {share} of the pixels labelled as a class",
+            "They had no gradient in the last epoch. Some of these labels are wrong, but where it "
+            "was measured, objects were lost with them (docs/evidence.md).",
+            f"Set `decoder.start_value`, now {evidence.start_value:g}, to null (plain "
+            "cross-entropy), or under the loss that a run with null ends with; this run's own loss "
+            "does not tell that one.",
+            serious=True,
+        )
+    ]
 
 
 def prediction_findings(evidence: Evidence) -> list[Finding]:
@@ -15,6 +35,8 @@ def prediction_findings(evidence: Evidence) -> list[Finding]:
     found = []
     rows, tags = evidence.predictions, bool(evidence.labels)
     longer = "Train longer (`decoder.epochs`) or at another `decoder.lr`"
+    if evidence.gives_objects_up:
+        longer = CLIPPING_FIRST
     empty = [row.id for row in rows if row.tags and row.background >= EDGE]
     if rows and len(empty) >= max(1, MANY * len(rows)):
         found.append(
@@ -71,7 +93,9 @@ def measured_findings(evidence: Evidence) -> list[Finding]:
                 f"The segmenter is {labels - result[0]:.1f} points below its labels",
                 f"mIoU {result[0]:.1f} on {evidence.split}; the pseudo-labels have {labels:.1f} on "
                 "training images.",
-                "Train it longer (`decoder.epochs`), from pretrained weights "
+                f"{CLIPPING_FIRST}."
+                if evidence.gives_objects_up
+                else "Train it longer (`decoder.epochs`), from pretrained weights "
                 "(`decoder.backbone.weights`), or at another `decoder.lr`.",
                 serious=True,
             )

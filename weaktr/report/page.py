@@ -251,11 +251,9 @@ def _training(report: Report) -> Iterator[str]:
                 (str(epoch), [number(values[i], ".4g") for values in lines.values()])
                 for i, epoch in enumerate(epochs)
             ]
-            table = table_of(
-                f"{name}, losses", ["epoch", *lines], rows, numbers=set(range(1, len(lines) + 1))
-            )
+            table = table_of(name, ["epoch", *lines], rows, numbers=set(range(1, len(lines) + 1)))
             charts.append(
-                f"<div><h3>{plain(name)}</h3>{line_chart(f'Losses of the {name}', epochs, lines)}"
+                f"<div><h3>{plain(name)}</h3>{line_chart(name, epochs, lines)}"
                 f"<details><summary>The same as a table: {plain(name)}</summary>{table}"
                 "</details></div>"
             )
