@@ -5,11 +5,11 @@
 
 For each noise and rate of `scripts.label_noise`, trains the segmenter with plain cross-entropy and
 with clipping, for several values at which it starts and sides of its regions, over three seeds.
-Values under 0.8 or above 2.5 of the loss that cross-entropy ends with are left out. A seed moves
-the noise as well as the training. Every training is the real stage, in a folder of its own that
-goes away. Images and params are those of `trouble-none` (the demo, smaller), or of a prepared
-project (`weaktr prepare`) whose training images have a mask each, and some images of its evaluated
-split; nothing in it changes.
+Values under 0.8 or above 2.5 of the loss that cross-entropy ends with are left out, unless
+`--losses` names them. A seed moves the noise as well as the training. Every training is the real
+stage, in a folder of its own that goes away. Images and params are those of `trouble-none` (the
+demo, smaller), or of a prepared project (`weaktr prepare`) whose training images have a mask each,
+and some images of its evaluated split; nothing in it changes.
 
 Each run is added to `docs/clipping.json`, and tables and map of docs/evidence.md are made anew.
 What is there already is not run again, so that it can be stopped and begun again, and `--jobs`
@@ -23,6 +23,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice, pairwise
@@ -64,12 +65,11 @@ LOSSES: dict[str, dict[str, Any]] = {
 PLAIN = "cross-entropy"
 CLIPPED = [loss for loss in LOSSES if loss != PLAIN]
 TELLING = (0.8, 2.5)
-"""Start values that are tried, as shares of the loss that cross-entropy ends with: under these
-nothing was clipped, and above them clipping starts with the training."""
+"""Start values that are tried unasked, as shares of the loss that cross-entropy ends with."""
 STARTS = (0.8, 1.1, 1.6, math.inf)
-"""Groups of start values as shares of cross-entropy's final loss, and of `clipped_objects`: bounds
-from above."""
-SHARES = (0.01, 0.3, 0.5, math.inf)
+"""Groups of start values as shares of cross-entropy's final loss: bounds from above."""
+SHARES = (1, 30, 50, math.inf)
+"""Groups of `clipped_objects` in percent: bounds from above."""
 WRITTEN = ("noisy", "predictions")
 """Folders of `data/` that a run has of its own."""
 PLACE = REPOSITORY / "tmp/measure-clipping"
@@ -108,22 +108,30 @@ def noises() -> list[Noise]:
 def missing(
     runs: Runs, seeds: Sequence[int], kinds: Sequence[str], losses: Sequence[str]
 ) -> Iterator[Asked]:
-    """What is still to be run, whole rows of the table first; clipping only where it can tell."""
+    """What is still to be run, whole rows of the table first."""
     for seed in seeds:
         for noise in noises():
             for loss in losses if noise.kind in kinds else ():
-                by_loss = runs.get(noise.name, {})
-                if str(seed) not in by_loss.get(loss, {}) and tells(by_loss, seed, loss):
+                if str(seed) not in runs.get(noise.name, {}).get(loss, {}):
                     yield seed, noise, loss
 
 
-def tells(by_loss: ByLoss, seed: int, loss: str) -> bool:
-    """Whether a run with this loss is worth its time, going by cross-entropy's of the same seed."""
-    start = LOSSES[loss]["start_value"]
-    if start is None:
-        return True
-    plain = by_loss.get(PLAIN, {}).get(str(seed))
-    return plain is not None and TELLING[0] <= start / plain["final_loss"] <= TELLING[1]
+def telling(runs: Runs, asked: Sequence[Asked]) -> list[Asked]:
+    """Those whose start value is near the loss that cross-entropy ended with; says what is not."""
+    low, high = TELLING
+
+    def is_near(seed: int, noise: Noise, loss: str) -> bool:
+        final = runs[noise.name][PLAIN][str(seed)]["final_loss"]
+        return low * final <= float(LOSSES[loss]["start_value"]) <= high * final
+
+    left_out = Counter(what[2] for what in asked if not is_near(*what))
+    if left_out:
+        counts = ", ".join(f"{loss!r} {number} times" for loss, number in left_out.items())
+        print(
+            f"Left out, as cross-entropy's loss ends far from it: {counts}. --losses runs them.",
+            flush=True,
+        )
+    return [what for what in asked if is_near(*what)]
 
 
 def spoil(folder: Path, noise: Noise, seed: int) -> float:
@@ -254,9 +262,9 @@ def gains(by_loss: ByLoss, loss: str) -> list[float]:
 
 
 def tried(*runs: Runs) -> list[str]:
-    """The losses with clipping that have runs."""
-    losses = {loss for own in runs for by_loss in own.values() for loss in by_loss}
-    return [loss for loss in CLIPPED if loss in losses]
+    """The losses with clipping that have runs to compare."""
+    found = [by_loss for own in runs for by_loss in own.values()]
+    return [loss for loss in CLIPPED if any(gains(by_loss, loss) for by_loss in found)]
 
 
 def table(runs: Runs) -> str:
@@ -264,8 +272,8 @@ def table(runs: Runs) -> str:
     others = tried(runs)
     head = ["labels", "their mIoU", "final loss", PLAIN, *others]
     rows = [head, ["---"] * len(head)]
-    for noise in (noise.name for noise in noises() if noise.name in runs):
-        plain = runs[noise].get(PLAIN, {})
+    for noise in (noise.name for noise in noises() if PLAIN in runs.get(noise.name, {})):
+        plain = runs[noise][PLAIN]
         cells = [
             mean_and_deviation([each[key] for each in plain.values()], form)
             for key, form in (("labels", "{:.1f}"), ("final_loss", "{:.2f}"), ("miou", "{:.1f}"))
@@ -286,7 +294,7 @@ def draw(picture: Path, runs: Mapping[str, Runs]) -> None:
         f"{data}: {noise.name}" if len(runs) > 1 else noise.name: own[noise.name]
         for data, own in runs.items()
         for noise in noises()
-        if noise.name in own
+        if PLAIN in own.get(noise.name, {})
     }
     mean = [
         [statistics.mean(gains(by_loss, loss) or [math.nan]) for loss in columns]
@@ -317,7 +325,7 @@ def grouped(
             spread = (statistics.median(gained), min(gained), max(gained))
             cells = " | ".join(f"{one:+.1f}" for one in spread)
             lines.append(f"| {span} | {len(gained)} | {cells} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" if points else ""
 
 
 def starts(runs: Runs) -> str:
@@ -333,15 +341,17 @@ def starts(runs: Runs) -> str:
                 if "clipped_objects" in found:
                     by_share.append((found["clipped_objects"], gain))
     start = grouped("start value / final loss of cross-entropy", STARTS, "{:g}", by_start)
-    share = grouped("`clipped_objects`, last epoch", SHARES, "{:.0%}", by_share)
-    return f"{start}\n{share}"
+    percent = [(100 * share, gain) for share, gain in by_share]
+    share = grouped("`clipped_objects` in %, last epoch", SHARES, "{:g}", percent)
+    return f"{start}\n{share}" if share else start
 
 
 def tables(runs: Mapping[str, Runs]) -> str:
-    """Two tables for each set of images, under its name."""
+    """Tables of each set of images that has runs, under its name."""
     return "\n".join(
         f"**{data[:1].upper()}{data[1:]}**\n\n{table(own)}\n{starts(own)}"
         for data, own in runs.items()
+        if own
     )
 
 
@@ -354,8 +364,10 @@ def measure(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores, 1)))
     workers = max(cores - 1, 0) if torch.cuda.is_available() else 0
     try:
-        for losses in ([PLAIN], arguments.losses):  # how the first end decides which others tell
+        for losses in ([PLAIN], arguments.losses or CLIPPED):
             asked = list(missing(own, arguments.seeds, arguments.noises, losses))
+            if losses is CLIPPED:
+                asked = telling(own, asked)
             for (seed, noise, loss), found in finished(project, asked, arguments.jobs, workers):
                 own.setdefault(noise.name, {}).setdefault(loss, {})[str(seed)] = found
                 write_json(NUMBERS, runs)
@@ -371,7 +383,8 @@ def finished(
     """Runs what is asked for, `jobs` at a time, and gives each as it ends.
 
     Raises:
-        UserError: If a run fails, once the others that have begun are given; no more begin.
+        UserError, KeyboardInterrupt: If a run fails, or the user stops it: once the others that
+            have begun are given; no more begin.
     """
     left = iter(asked)
     failed: BaseException | None = None
@@ -383,7 +396,11 @@ def finished(
                 running[pool.submit(run, project, *what, workers)] = what
             if not running:
                 break
-            done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+            try:
+                done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+            except KeyboardInterrupt as stop:
+                failed = failed or stop
+                continue
             what, free = running.pop(done), 1
             if (error := done.exception()) is None:
                 yield what, done.result()
@@ -415,9 +432,9 @@ def main() -> None:
         "--losses",
         nargs="+",
         choices=CLIPPED,
-        default=CLIPPED,
         metavar="LOSS",
-        help=f"beside cross-entropy, all by default: {', '.join(map(repr, CLIPPED))}",
+        help="beside cross-entropy; by default those that tell something, with it what they are "
+        f"compared to: {', '.join(map(repr, CLIPPED))}",
     )
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (1)")
     arguments = parser.parse_args()

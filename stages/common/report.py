@@ -68,8 +68,8 @@ def gather(params: Params, device: str) -> Report:
     matrix = _matrix(REPORTS / "evaluate" / PIXELS)
     names = ("background", *manifest.classes)
     made_from = origin(params)
-    curves = _curves("train_cam", "CAM network") if tags_only else {}
-    curves |= _curves("train_decoder", "Segmenter")
+    curves = trainer_curves("train_cam", "CAM network") if tags_only else {}
+    curves |= trainer_curves("train_decoder", "Segmenter")
     steps = ladder(params)
     floor = read_json(REPORTS / "prepare" / "summary.json").get("colour_floor_miou")
     marks = [("colour alone, with all true masks (floor)", floor)] if floor is not None else []
@@ -188,7 +188,7 @@ def _shares(
     return table
 
 
-def _curves(stage: str, title: str) -> dict[str, Curves]:
+def trainer_curves(stage: str, title: str) -> dict[str, Curves]:
     """A trainer's losses, the sum last, and the shares that clipping left out, by their heading."""
     with (REPORTS / stage / "curves.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -201,7 +201,7 @@ def _curves(stage: str, title: str) -> dict[str, Curves]:
     losses = {name.removeprefix("loss_").replace("_", " "): values(name) for name in names}
     drawn = {f"{title}: loss": (epochs, losses)}
     if "clipped" in rows[0] and any(values("clipped")):
-        shares = {"of all pixels": values("clipped"), "of objects": values("clipped_objects")}
+        shares = {"labelled pixels": values("clipped"), "objects": values("clipped_objects")}
         drawn[f"{title}: share that clipping left out"] = (epochs, shares)
     return drawn
 

@@ -150,8 +150,9 @@ def test_clipping_that_gives_objects_up_is_found_and_plain_cross_entropy_is_not(
     assert found.serious
     assert "52 % of the pixels labelled as a class" in found.title
     assert "`decoder.start_value`, now 1.2" in found.turn
-    assert findings(Evidence(classes=CLASSES, clipped_objects=0.1, start_value=1.2)) == []
-    assert findings(Evidence(classes=CLASSES, clipped_objects=0.0, start_value=None)) == []
+    assert findings(Evidence(classes=CLASSES, clipped_objects=0.29, start_value=1.2)) == []
+    assert findings(Evidence(classes=CLASSES, clipped_objects=0.52, start_value=None)) == []
+    assert findings(Evidence(classes=CLASSES, clipped_objects=0.30, start_value=1.2))
 
 
 def test_clipping_is_to_be_mended_before_the_training_is_made_longer() -> None:

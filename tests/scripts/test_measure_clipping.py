@@ -1,5 +1,7 @@
 """The measurement of the clipped loss: masks that are spoiled the same way again, and its table."""
 
+import time
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from scripts.measure_clipping import (
     Noise,
     checked,
     draw,
+    finished,
     missing,
     noises,
     spoil,
     starts,
     table,
     tables,
+    telling,
 )
 from weaktr.data.manifest import Manifest
 from weaktr.errors import UserError
@@ -63,10 +67,67 @@ def test_what_is_there_is_not_run_again() -> None:
     ],
 )
 def test_clipping_is_run_where_it_starts_and_not_at_once(
-    final_loss: float, left: list[str]
+    final_loss: float, left: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = {CLEAN: {PLAIN: {"0": {"final_loss": final_loss}}}}
-    assert [loss for *_, loss in missing(runs, [0, 1], [CLEAN, *NOISES], CLIPPED)] == left
+    asked = list(missing(runs, [0], [CLEAN], CLIPPED))
+    assert [loss for *_, loss in telling(runs, asked)] == left
+    said = capsys.readouterr().out
+    assert all((f"{loss!r} 1 times" in said) != (loss in left) for loss in CLIPPED)
+
+
+def test_all_that_is_asked_for_is_run_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(7)]
+    running: list[int] = []
+    most: list[int] = []
+
+    def run(project: Path, seed: int, *_: object) -> dict[str, float]:
+        running.append(seed)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.remove(seed)
+        return {"miou": float(seed)}
+
+    monkeypatch.setattr(measure_clipping, "run", run)
+    given = {what: found["miou"] for what, found in finished(Path(), asked, 2, 0)}
+    assert given == {what: float(what[0]) for what in asked}
+    assert max(most) == 2
+
+
+def test_runs_beside_one_that_fails_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(5)]
+
+    def run(project: Path, seed: int, *_: object) -> dict[str, float]:
+        if seed == 0:
+            raise UserError("it failed.")
+        time.sleep(0.1)
+        return {"miou": float(seed)}
+
+    monkeypatch.setattr(measure_clipping, "run", run)
+    given = []
+    with pytest.raises(UserError, match="it failed"):
+        for what, _ in finished(Path(), asked, 3, 0):
+            given.append(what[0])
+    assert sorted(given) == [1, 2]
+
+
+def test_a_stop_waits_for_the_runs_that_have_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(5)]
+    waits: list[int] = []
+
+    def stopped_once(*arguments: Any, **keys: Any) -> Any:
+        waits.append(1)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(*arguments, **keys)
+
+    monkeypatch.setattr(measure_clipping, "run", lambda _, seed, *rest: {"miou": float(seed)})
+    monkeypatch.setattr(measure_clipping, "wait", stopped_once)
+    given = []
+    with pytest.raises(KeyboardInterrupt):
+        for what, _ in finished(Path(), asked, 2, 0):
+            given.append(what[0])
+    assert sorted(given) == [0, 1]
 
 
 def test_gains_are_paired_by_seed() -> None:
@@ -122,11 +183,11 @@ def test_gains_are_grouped_by_what_is_seen_without_masks() -> None:
         "| 1.1 to 1.6 | 2 | -4.5 | -10.0 | +1.0 |",
         "| 1.6 and more | 1 | -50.0 | -50.0 | -50.0 |",
         "",
-        "| `clipped_objects`, last epoch | runs | median gain | least | most |",
+        "| `clipped_objects` in %, last epoch | runs | median gain | least | most |",
         "|---|---|---|---|---|",
-        "| 0% to 1% | 1 | +0.0 | +0.0 | +0.0 |",
-        "| 30% to 50% | 1 | +1.0 | +1.0 | +1.0 |",
-        "| 50% and more | 1 | -50.0 | -50.0 | -50.0 |",
+        "| 0 to 1 | 1 | +0.0 | +0.0 | +0.0 |",
+        "| 30 to 50 | 1 | +1.0 | +1.0 | +1.0 |",
+        "| 50 and more | 1 | -50.0 | -50.0 | -50.0 |",
     ]
 
 
@@ -179,6 +240,7 @@ def test_a_run_that_fails_is_named_and_others_are_kept(
     (elsewhere / "page.md").write_text("<!-- clipping -->\n<!-- end of clipping -->\n")
     monkeypatch.setattr(measure_clipping, "PAGE", elsewhere / "page.md")
     monkeypatch.setattr(measure_clipping, "NUMBERS", elsewhere / "numbers.json")
+    monkeypatch.setattr(measure_clipping, "PICTURE", elsewhere / "map.png")
     begun = []
 
     def run(project: Path, seed: int, noise: Noise, loss: str, workers: int) -> dict[str, float]:
@@ -195,6 +257,8 @@ def test_a_run_that_fails_is_named_and_others_are_kept(
     assert stop.value.code == 2
     assert begun == [PLAIN, "under 1.2"]
     assert list(read_json(elsewhere / "numbers.json")["tiny"][CLEAN]) == [PLAIN]
+    assert "| none | 100.0 | 0.50 | 50.0 (1) |" in (elsewhere / "page.md").read_text()
+    assert not (elsewhere / "map.png").exists(), "there is nothing to compare"
 
 
 @pytest.mark.slow
@@ -212,7 +276,6 @@ def test_a_project_is_measured_and_left_as_it_is(
     names = {path.name for path in (*project.iterdir(), *project.parent.iterdir())}
     arguments = ["--project", str(project), "--data", "tiny DeiT", "--seeds", "4", "--jobs", "2"]
     losses = ["--noises", CLEAN, "--losses", "under 0.3, whole image"]
-    monkeypatch.setattr(measure_clipping, "TELLING", (0, 100))
     monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments, *losses])
     measure_clipping.main()
     assert {path.name for path in (*project.iterdir(), *project.parent.iterdir())} == names
