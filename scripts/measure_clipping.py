@@ -66,9 +66,9 @@ PLAIN = "cross-entropy"
 CLIPPED = [loss for loss in LOSSES if loss != PLAIN]
 TELLING = (0.8, 2.5)
 """Start values that are tried unasked, as shares of the loss that cross-entropy ends with."""
-STARTS = (0.8, 1.1, 1.6, math.inf)
+STARTS = (0.85, 1.0, 1.1, 1.6, math.inf)
 """Groups of start values as shares of cross-entropy's final loss: bounds from above."""
-SHARES = (1, 30, 50, math.inf)
+SHARES = (1, 20, 30, 50, math.inf)
 """Groups of `clipped_objects` in percent: bounds from above."""
 WRITTEN = ("noisy", "predictions")
 """Folders of `data/` that a run has of its own."""
@@ -301,7 +301,9 @@ def draw(picture: Path, runs: Mapping[str, Runs]) -> None:
         for by_loss in rows.values()
     ]
     if columns:
-        draw_map(picture, "points of mIoU against cross-entropy", list(rows), columns, mean)
+        draw_map(
+            picture, "points of mIoU against cross-entropy (–: not run)", list(rows), columns, mean
+        )
 
 
 def grouped(

@@ -179,7 +179,7 @@ def test_gains_are_grouped_by_what_is_seen_without_masks() -> None:
         }
     }
     assert starts(runs).splitlines()[2:] == [
-        "| 0 to 0.8 | 1 | +0.0 | +0.0 | +0.0 |",
+        "| 0 to 0.85 | 1 | +0.0 | +0.0 | +0.0 |",
         "| 1.1 to 1.6 | 2 | -4.5 | -10.0 | +1.0 |",
         "| 1.6 and more | 1 | -50.0 | -50.0 | -50.0 |",
         "",

@@ -70,8 +70,8 @@ class DecoderParams(Section):
     drop_path: Annotated[Real, Field(ge=0, lt=1)] = 0.1
     """Largest rate of stochastic depth, in backbone and mask transformer each."""
     start_value: Positive | None = 1.2
-    """Batches whose mean loss is at most this are clipped; null: none, plain cross-entropy. Above
-    the loss that plain cross-entropy ends with, it cost objects (docs/evidence.md)."""
+    """Batches whose mean loss is at most this are clipped; null: none, plain cross-entropy. From
+    0.85 of the loss that cross-entropy ends with on, it cost mIoU (docs/evidence.md)."""
     region: Count = 120
     """Side of the regions whose mean loss is the clipping threshold, in pixels."""
     void_in_mean: Literal["zero", "ignore"] = "ignore"

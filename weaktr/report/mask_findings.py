@@ -23,8 +23,8 @@ def clipping_findings(evidence: Evidence) -> list[Finding]:
             "They had no gradient in the last epoch. Some of these labels are wrong, but where it "
             "was measured, objects were mostly lost with them (docs/evidence.md).",
             f"Set `decoder.start_value`, now {evidence.start_value:g}, to null (plain "
-            "cross-entropy), or under the loss that a run with null ends with. The loss of a run "
-            "with clipping is another, smaller or larger.",
+            "cross-entropy), or well under the loss that a run with null ends with. The loss of a "
+            "run with clipping is another, smaller or larger.",
             serious=True,
         )
     ]
