@@ -1,6 +1,5 @@
 """Measured tables and maps in the pages of `docs/`."""
 
-import io
 import math
 import statistics
 from collections.abc import Sequence
@@ -68,7 +67,5 @@ def draw_map(
             text = f"{value:+.1f}" if math.isfinite(value) else "–"
             axes.text(x, y, text, ha="center", va="center", color=ink)
     axes.set_title(title, fontsize=10)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
     with replace_file(picture) as temporary:
-        Path(temporary).write_bytes(png.getvalue())
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""The measurement of the clipped loss: masks that are spoiled the same way again, and its table."""
+"""The measurement of the clipped loss: what is run, what is kept, and what it refuses."""
 
 import time
 from concurrent.futures import wait
@@ -8,42 +8,11 @@ from typing import Any
 import pytest
 
 from scripts import measure_clipping
+from scripts.clipping_runs import CLEAN, CLIPPED, PLAIN, Noise, noises
 from scripts.label_noise import NOISES
-from scripts.measure_clipping import (
-    CLEAN,
-    CLIPPED,
-    PLAIN,
-    Noise,
-    checked,
-    draw,
-    finished,
-    missing,
-    noises,
-    spoil,
-    starts,
-    table,
-    tables,
-    telling,
-)
-from weaktr.data.manifest import Manifest
+from scripts.measure_clipping import finished, missing, telling
 from weaktr.errors import UserError
-from weaktr.files import digest_files, read_json
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("workspace")
-def test_spoiled_masks_follow_from_seed_and_noise() -> None:
-    noise = Noise("missing objects", 0.4)
-    place = Path("data/noisy")
-
-    def digest(noise: Noise, seed: int) -> tuple[float, str]:
-        return spoil(Path(), noise, seed), digest_files([place])
-
-    quality, first = digest(noise, 0)
-    assert 0 < quality < 100
-    assert digest(noise, 0) == (quality, first)
-    assert digest(noise, 1)[1] != first
-    assert digest(Noise(CLEAN, 0), 0)[0] == 100
+from weaktr.files import read_json
 
 
 def test_what_is_there_is_not_run_again() -> None:
@@ -130,67 +99,6 @@ def test_a_stop_waits_for_the_runs_that_have_begun(monkeypatch: pytest.MonkeyPat
     assert sorted(given) == [0, 1]
 
 
-def test_gains_are_paired_by_seed() -> None:
-    def found(miou: float) -> dict[str, float]:
-        return {"miou": miou, "labels": 80.0, "final_loss": 0.41}
-
-    runs = {
-        "wrong class 0.2": {
-            PLAIN: {"0": found(60), "1": found(70)},
-            "under 0.6": {"0": found(61), "1": found(73), "2": found(0)},
-            "under 0.3": {"1": found(68)},
-        }
-    }
-    head, _, row = table(runs).splitlines()
-    assert head.endswith("| cross-entropy | under 0.6 | under 0.3 |")
-    assert row.startswith("| wrong class 0.2 | 80.0 ± 0.0 | 0.41 ± 0.00 | 65.0 ± 7.1 (2) |")
-    assert row.endswith("| +2.0 ± 1.4 (2) | -2.0 (1) |")
-    assert tables({"photographs": runs}).startswith(
-        f"**Photographs**\n\n{table(runs)}\n| start value"
-    )
-
-
-def test_the_map_has_the_tables_of_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    def runs(gain: float, loss: str) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-        return {CLEAN: {PLAIN: {"0": {"miou": 60.0}}, loss: {"0": {"miou": 60.0 + gain}}}}
-
-    drawn: list[list[Any]] = []
-    monkeypatch.setattr(measure_clipping, "draw_map", lambda *given: drawn.append(list(given[2:])))
-    draw(Path("map.png"), {"drawings": runs(-2.0, "under 0.3")})
-    draw(
-        Path("map.png"), {"drawings": runs(-2.0, "under 0.3"), "photographs": runs(1, "under 1.2")}
-    )
-    (alone, both) = drawn
-    assert alone == [["none"], ["under 0.3"], [[-2.0]]]
-    assert both[:2] == [["drawings: none", "photographs: none"], ["under 1.2", "under 0.3"]]
-    assert str(both[2]) == "[[nan, -2.0], [1.0, nan]]"
-
-
-def test_gains_are_grouped_by_what_is_seen_without_masks() -> None:
-    def found(miou: float, **more: float) -> dict[str, float]:
-        return {"miou": miou, "labels": 80.0, "final_loss": 0.5, **more}
-
-    runs = {
-        "wrong class 0.2": {
-            PLAIN: {"0": found(60), "1": found(70)},
-            "under 0.3": {"0": found(60, clipped_objects=0.0)},
-            "under 0.6": {"0": found(61, clipped_objects=0.4), "1": found(60), "2": found(0)},
-            "under 1.2": {"1": found(20, clipped_objects=0.8)},
-        }
-    }
-    assert starts(runs).splitlines()[2:] == [
-        "| 0 to 0.85 | 1 | +0.0 | +0.0 | +0.0 |",
-        "| 1.1 to 1.6 | 2 | -4.5 | -10.0 | +1.0 |",
-        "| 1.6 and more | 1 | -50.0 | -50.0 | -50.0 |",
-        "",
-        "| `clipped_objects` in %, last epoch | runs | median gain | least | most |",
-        "|---|---|---|---|---|",
-        "| 0 to 1 | 1 | +0.0 | +0.0 | +0.0 |",
-        "| 30 to 50 | 1 | +1.0 | +1.0 | +1.0 |",
-        "| 50 and more | 1 | -50.0 | -50.0 | -50.0 |",
-    ]
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -210,25 +118,12 @@ def test_bad_arguments_are_refused_before_anything_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.argv", ["measure_clipping", *arguments])
-    monkeypatch.setattr(measure_clipping, "run_stage", lambda *_: pytest.fail("it runs"))
+    for work in ("generated", "run"):
+        monkeypatch.setattr(measure_clipping, work, lambda *_: pytest.fail("it runs"))
     with pytest.raises(SystemExit) as stop:
         measure_clipping.main()
     assert stop.value.code == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.usefixtures("workspace")
-@pytest.mark.slow
-def test_projects_that_cannot_be_measured_are_refused() -> None:
-    masks = Path("data/prepared/masks.csv")
-    lines = masks.read_text().splitlines(keepends=True)
-    val = {one.id for one in Manifest.load(Path("data/prepared")).of_split("val")}
-    masks.write_text("".join(line for line in lines if line.split(",")[0] not in val))
-    with pytest.raises(UserError, match="no image of val has a mask to measure by"):
-        checked(Path())
-    masks.write_text("".join(lines[:-1] if lines[-1].split(",")[0] not in val else lines[:2]))
-    with pytest.raises(UserError, match="has no mask to spoil"):
-        checked(Path())
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ EDGE = 99.5
 MANY = 0.02
 """Share of images, or of tags, from which something is no exception any more."""
 CLIPPED = 0.3
-"""Share of object pixels without a gradient under which no run that recorded it lost more than 4
-points of mIoU to clipping; from it on they lost up to 64 (docs/evidence.md)."""
+"""Share of object pixels without a gradient under which no measured run lost more than 4 points of
+mIoU to clipping; from it on they lost up to 64 (docs/evidence.md)."""
 NAMED = 4
 """Names that a finding lists."""
 
