@@ -128,14 +128,16 @@ def finished(
             if not running:
                 break
             try:
-                done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+                ended = wait(running, return_when=FIRST_COMPLETED).done
             except KeyboardInterrupt as stop:
                 failed = failed or stop
                 continue
-            what, free = running.pop(done), 1
-            if (error := done.exception()) is None:
-                yield what, done.result()
-            failed = failed or error
+            free = len(ended)
+            for done in ended:
+                what = running.pop(done)
+                if (error := done.exception()) is None:
+                    yield what, done.result()
+                failed = failed or error
     if failed is not None:
         raise failed
 

@@ -1,5 +1,6 @@
 """The measurement of the clipped loss: what is run, what is kept, and what it refuses."""
 
+import threading
 import time
 from concurrent.futures import wait
 from pathlib import Path
@@ -46,30 +47,31 @@ def test_clipping_is_run_where_it_starts_and_not_at_once(
 
 
 def test_all_that_is_asked_for_is_run_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(7)]
+    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(6)]
+    two = threading.Barrier(2, timeout=60)
     running: list[int] = []
     most: list[int] = []
 
     def run(project: Path, seed: int, *_: object) -> dict[str, float]:
         running.append(seed)
         most.append(len(running))
-        time.sleep(0.02)
+        two.wait()
         running.remove(seed)
         return {"miou": float(seed)}
 
     monkeypatch.setattr(measure_clipping, "run", run)
     given = {what: found["miou"] for what, found in finished(Path(), asked, 2, 0)}
     assert given == {what: float(what[0]) for what in asked}
-    assert max(most) == 2
+    assert max(most) <= 2
 
 
 def test_runs_beside_one_that_fails_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(5)]
+    asked = [(seed, Noise(CLEAN, 0), PLAIN) for seed in range(200)]
 
     def run(project: Path, seed: int, *_: object) -> dict[str, float]:
+        time.sleep(0.01)
         if seed == 0:
             raise UserError("it failed.")
-        time.sleep(0.1)
         return {"miou": float(seed)}
 
     monkeypatch.setattr(measure_clipping, "run", run)
@@ -77,7 +79,8 @@ def test_runs_beside_one_that_fails_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UserError, match="it failed"):
         for what, _ in finished(Path(), asked, 3, 0):
             given.append(what[0])
-    assert sorted(given) == [1, 2]
+    assert {1, 2} <= {*given}
+    assert len(given) < 100, "none begins after one that failed"
 
 
 def test_a_stop_waits_for_the_runs_that_have_begun(monkeypatch: pytest.MonkeyPatch) -> None:
